@@ -1,0 +1,313 @@
+/**
+ * What the engine can be asked. The host calls it on the Model page, the page passes it on to the engine worker; only
+ * `load` differs between the two, because the page turns addresses into bytes.
+ *
+ * Offsets are UTF-16 code units of the text given, lengths are counts, times are milliseconds, sizes are bytes.
+ */
+import * as v from 'valibot';
+import type { Params, Progress, Result } from './peer.ts';
+import { samplingSchema } from './sampling-settings.ts';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const nothing = v.undefined();
+
+const prioritySchema = v.picklist(['interactive', 'inline', 'background']);
+/** What the user waits for, before ghost text, before everything else. */
+export type Priority = v.InferOutput<typeof prioritySchema>;
+
+const deviceChoiceSchema = v.picklist(['auto', 'webgpu', 'wasm']);
+export type DeviceChoice = v.InferOutput<typeof deviceChoiceSchema>;
+
+// --- Loading ---------------------------------------------------------------------------------------------------------
+
+/** How a WebGPU result compared with WASM, so that it need not be measured again for the same model and adapter. */
+export const verdictSchema = v.object({
+  /** Model hash, adapter and engine version; a verdict holds for the same key only. */
+  key: v.string(),
+  device: v.picklist(['webgpu', 'wasm']),
+  /** The largest number of new tokens at once that WebGPU gets right; absent: any. */
+  maxChunk: v.optional(count),
+  /** Whether the graph with attention laid open computes the same as the untouched one. */
+  tapsEqual: v.optional(v.boolean()),
+  reason: v.string(),
+});
+export type Verdict = v.InferOutput<typeof verdictSchema>;
+
+const loadOptions = {
+  device: deviceChoiceSchema,
+  /** Memory that caches of past tokens may hold together. */
+  cacheLimitBytes: count,
+  /** Try WebGPU on a software adapter too; for tests. */
+  allowSoftwareAdapter: v.optional(v.boolean()),
+  knownVerdict: v.optional(verdictSchema),
+};
+
+const modelFileSchema = v.object({
+  /** Path inside the model folder, such as `onnx/model_q4.onnx_data`. */
+  path: v.string(),
+  /** Address that the Model page can fetch. */
+  url: v.string(),
+  sizeBytes: v.optional(count),
+  /** Lower-case hex; checked when present. */
+  sha256: v.optional(v.string()),
+});
+
+const loadSchema = v.object({
+  modelId: v.string(),
+  modelName: v.string(),
+  files: v.array(modelFileSchema),
+  ...loadOptions,
+});
+
+const workerLoadSchema = v.object({
+  modelId: v.string(),
+  modelName: v.string(),
+  files: v.array(v.object({ path: v.string(), bytes: v.instance(ArrayBuffer) })),
+  ...loadOptions,
+});
+
+export const loadPhaseSchema = v.picklist(['fetch', 'verify', 'compile', 'probe']);
+const loadProgressSchema = v.object({
+  phase: loadPhaseSchema,
+  done: v.number(),
+  total: v.number(),
+  /** A sentence for the user, such as "Reading model_q4.onnx_data". */
+  message: v.string(),
+});
+export type LoadProgress = v.InferOutput<typeof loadProgressSchema>;
+
+export const modelInfoSchema = v.object({
+  modelId: v.string(),
+  modelName: v.string(),
+  device: v.picklist(['webgpu', 'wasm']),
+  /** Why this device: a sentence for the Model view and the log. */
+  deviceReason: v.string(),
+  verdict: v.optional(verdictSchema),
+  layers: count,
+  heads: count,
+  kvHeads: count,
+  headDim: count,
+  vocabSize: count,
+  contextLength: count,
+  weightsBytes: count,
+  loadMs: v.number(),
+  /** Absent when attention can be read; else a sentence that says why not. */
+  inspectionRefused: v.optional(v.string()),
+  hasChatTemplate: v.boolean(),
+});
+export type ModelInfo = v.InferOutput<typeof modelInfoSchema>;
+
+// --- Text and tokens -------------------------------------------------------------------------------------------------
+
+const messageSchema = v.object({ role: v.picklist(['system', 'user', 'assistant']), content: v.string() });
+export type ChatMessage = v.InferOutput<typeof messageSchema>;
+
+/**
+ * What the model reads. In `chat` and in plain `text` special tokens typed by the user are text, not control;
+ * `continueLast` leaves the last assistant message open, to be continued.
+ */
+export const promptInputSchema = v.variant('kind', [
+  v.object({ kind: v.literal('text'), text: v.string() }),
+  v.object({
+    kind: v.literal('chat'),
+    messages: v.array(messageSchema),
+    continueLast: v.optional(v.boolean()),
+  }),
+  v.object({ kind: v.literal('ids'), ids: v.array(count) }),
+]);
+export type PromptInput = v.InferOutput<typeof promptInputSchema>;
+
+const tokenSchema = v.object({
+  id: count,
+  /** The token's own text; bytes that are no whole character read as U+FFFD. */
+  text: v.string(),
+  /** Where it stands in `EncodedPrompt.text`: start inclusive, end exclusive. A token inside a character has both. */
+  start: count,
+  end: count,
+  isSpecial: v.boolean(),
+});
+export type Token = v.InferOutput<typeof tokenSchema>;
+
+const encodedPromptSchema = v.object({
+  /** The text as the model sees it, chat template included. */
+  text: v.string(),
+  tokens: v.array(tokenSchema),
+  /** Special tokens that the user had typed and that were read as plain text. */
+  neutralised: v.array(v.string()),
+});
+export type EncodedPrompt = v.InferOutput<typeof encodedPromptSchema>;
+
+// --- Generation ------------------------------------------------------------------------------------------------------
+
+const alternativeSchema = v.object({
+  id: count,
+  text: v.string(),
+  /** Natural logarithm of the probability before any filter or temperature. */
+  rawLogprob: v.number(),
+  /** After all of them; absent when the token was filtered out. */
+  logprob: v.optional(v.number()),
+});
+export type Alternative = v.InferOutput<typeof alternativeSchema>;
+
+export const tokenStepSchema = v.object({
+  id: count,
+  /** The text that this token completed: empty while a character is unfinished. */
+  text: v.string(),
+  /** Byte offsets of the token in the UTF-8 of the answer. */
+  startByte: count,
+  endByte: count,
+  rawLogprob: v.number(),
+  logprob: v.number(),
+  /** Of the raw distribution, in nats. */
+  entropy: v.number(),
+  /** The 10 most probable tokens before filtering, the chosen one not necessarily among them. */
+  alternatives: v.array(alternativeSchema),
+  /** How many tokens each filter left, in the order in which they act. */
+  kept: v.array(v.object({ filter: v.string(), count })),
+});
+export type TokenStep = v.InferOutput<typeof tokenStepSchema>;
+
+export const generateSchema = v.object({
+  input: promptInputSchema,
+  /** Token ids that follow the input as they are: a branch, or an answer to be continued. */
+  continuation: v.optional(v.array(count)),
+  sampling: samplingSchema,
+  priority: prioritySchema,
+  /** The first generated tokens must spell this (token healing); it is part of the answer's text. */
+  heal: v.optional(v.string()),
+  /** What to do when the prompt does not fit the context. */
+  overflow: v.picklist(['refuse', 'cut-start']),
+  /** Fill `alternatives` and `kept`; off for completions. */
+  details: v.boolean(),
+});
+export type GenerateRequest = v.InferInput<typeof generateSchema>;
+
+const generateProgressSchema = v.variant('kind', [
+  v.object({ kind: v.literal('queued'), ahead: count }),
+  /** `reused` tokens came from the prefix cache; `done` of `total` new ones are computed. */
+  v.object({ kind: v.literal('prefill'), done: count, total: count, reused: count }),
+  v.object({ kind: v.literal('tokens'), steps: v.array(tokenStepSchema) }),
+]);
+export type GenerateProgress = v.InferOutput<typeof generateProgressSchema>;
+
+const generateResultSchema = v.object({
+  /** The whole answer, without the stop string. */
+  text: v.string(),
+  finish: v.picklist(['end', 'stop', 'length', 'context']),
+  seed: count,
+  promptTokens: count,
+  /** Tokens cut from the start of the prompt, with `overflow: 'cut-start'`. */
+  cutTokens: count,
+  reusedTokens: count,
+  /** Tokens that really went through the model in prefill. */
+  computedTokens: count,
+  generatedTokens: count,
+  queuedMs: v.number(),
+  prefillMs: v.number(),
+  /** From the start of the work to the first token. */
+  firstTokenMs: v.number(),
+  decodeMs: v.number(),
+  neutralised: v.array(v.string()),
+});
+export type GenerateResult = v.InferOutput<typeof generateResultSchema>;
+
+// --- Inspection ------------------------------------------------------------------------------------------------------
+
+const inspectionSchema = v.object({
+  /** Names this run in the calls below, until `closeInspection` or until newer ones push it out. */
+  inspectionId: count,
+  encoded: encodedPromptSchema,
+  layers: count,
+  heads: count,
+  kvHeads: count,
+  runMs: v.number(),
+});
+export type Inspection = v.InferOutput<typeof inspectionSchema>;
+
+const headAddress = { inspectionId: count, layer: count, head: count };
+
+export const engineMethods = {
+  encode: {
+    params: v.object({ input: promptInputSchema }),
+    progress: nothing,
+    result: encodedPromptSchema,
+  },
+  generate: { params: generateSchema, progress: generateProgressSchema, result: generateResultSchema },
+  /** Log-probabilities of tokens that are already there, read in one go: row i is what follows `ids[i]`. */
+  score: {
+    params: v.object({
+      ids: v.array(count),
+      priority: prioritySchema,
+      /** The most probable tokens to report at every position. */
+      top: count,
+      /** Further tokens to report, per position. */
+      wanted: v.optional(v.array(v.array(count))),
+    }),
+    progress: v.object({ done: count, total: count }),
+    result: v.object({
+      topIds: v.instance(Int32Array), // [position, top]
+      topLogprobs: v.instance(Float32Array), // [position, top]
+      /** The lists of `wanted`, one after the other. */
+      wantedLogprobs: v.instance(Float32Array),
+      /** Of the token that does follow; one shorter than `ids`. */
+      nextLogprobs: v.instance(Float32Array),
+    }),
+  },
+  /** Runs the text once and keeps what attention is computed from. */
+  inspect: {
+    params: v.object({
+      input: promptInputSchema,
+      continuation: v.optional(v.array(count)),
+      priority: prioritySchema,
+    }),
+    progress: v.object({ done: count, total: count }),
+    result: inspectionSchema,
+  },
+  /** One head: weights float32 [query, key], rows sum to 1, keys after the query are 0. */
+  attentionMap: {
+    params: v.object(headAddress),
+    progress: nothing,
+    result: v.object({ weights: v.instance(Float32Array), tokens: count }),
+  },
+  /** All heads of some layers, each as its largest weight per cell of a size x size grid, 0..255. */
+  attentionThumbnails: {
+    params: v.object({ inspectionId: count, layers: v.array(count), size: count }),
+    progress: nothing,
+    result: v.object({ pixels: v.instance(Uint8Array), size: count }), // [layer, head, row, column]
+  },
+  closeInspection: { params: v.object({ inspectionId: count }), progress: nothing, result: nothing },
+  /** Memory and counters, for the Model view and for tests. */
+  stats: {
+    params: nothing,
+    progress: nothing,
+    result: v.object({
+      wasmBytes: count,
+      cacheBytes: count,
+      caches: count,
+      /** Tokens that went through the model since load. */
+      forwardedTokens: count,
+      /** Bytes of tapped tensors fetched since load: 0 while nobody inspects. */
+      tappedBytes: count,
+    }),
+  },
+} as const;
+
+/** What the host calls on the Model page. */
+export const engineContract = {
+  ...engineMethods,
+  load: { params: loadSchema, progress: loadProgressSchema, result: modelInfoSchema },
+  unload: { params: nothing, progress: nothing, result: nothing },
+} as const;
+type EngineContract = typeof engineContract;
+
+/** What the Model page calls on the worker. */
+export const workerContract = {
+  ...engineMethods,
+  load: { params: workerLoadSchema, progress: loadProgressSchema, result: modelInfoSchema },
+} as const;
+export type WorkerContract = typeof workerContract;
+
+export type LoadRequest = Params<EngineContract, 'load'>;
+export type WorkerLoadRequest = Params<WorkerContract, 'load'>;
+export type EngineStats = Result<EngineContract, 'stats'>;
+export type EngineProgress<M extends keyof EngineContract> = Progress<EngineContract, M>;

@@ -1,0 +1,56 @@
+/** Attention of the bundled model on WebAssembly, through the engine, against other implementations. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBrowserEngine } from '../../scripts/browser-engine/browser-engine.mjs';
+
+interface NumpyArray {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1, float32, C order */
+function readNumpy(file: string): NumpyArray {
+  const bytes = readFileSync(file);
+  const start = 10 + bytes.readUInt16LE(8);
+  const header = bytes.toString('latin1', 10, start);
+  if (!header.includes("'<f4'") || header.includes("'fortran_order': True")) throw new Error(`Cannot read ${header}`);
+  const shape = (/\(([\d, ]+)\)/.exec(header)?.[1] ?? '')
+    .split(',')
+    .filter((part) => part.trim())
+    .map(Number);
+  return { shape, data: new Float32Array(Uint8Array.from(bytes.subarray(start)).buffer) };
+}
+
+const { runs } = JSON.parse(readFileSync('test/fixtures/bundled/smollm2.json', 'utf8')) as {
+  runs: { ids: number[] }[];
+};
+
+let engine: Awaited<ReturnType<typeof openBrowserEngine>>;
+beforeAll(async () => {
+  engine = await openBrowserEngine({ device: 'wasm' });
+  await engine.load();
+});
+afterAll(() => engine?.close());
+
+async function largestDifference(run: number, file: string): Promise<number> {
+  const { shape, data } = readNumpy(file);
+  const [layers = 0, heads = 0, n = 0] = shape;
+  const input = { kind: 'ids', ids: runs[run]?.ids ?? [] } as const;
+  const { inspectionId } = await engine.call('inspect', { input, priority: 'interactive' });
+  let largest = 0;
+  for (let layer = 0; layer < layers; layer++)
+    for (let head = 0; head < heads; head++) {
+      const { weights } = await engine.call('attentionMap', { inspectionId, layer, head });
+      expect(weights).toHaveLength(n * n);
+      const start = (layer * heads + head) * n * n;
+      for (const [i, weight] of weights.entries()) largest = Math.max(largest, Math.abs(weight - data[start + i]!));
+    }
+  await engine.call('closeInspection', { inspectionId });
+  return largest;
+}
+
+describe('attention weights', () => {
+  it.each([2, 4])('equal those of PyTorch within 1e-4 (run %i)', async (run) => {
+    expect(await largestDifference(run, `test/fixtures/bundled/attention_${run}.npy`)).toBeLessThan(1e-4);
+  });
+});

@@ -1,0 +1,32 @@
+/** Small decoders on the real ONNX Runtime, in Node. */
+import { readFileSync } from 'node:fs';
+import * as ort from 'onnxruntime-web/webgpu';
+import type { Verdict } from '../../../src/shared/engine-contract.ts';
+import { loadDecoder } from '../../../webview/engine/runtime/load-decoder.ts';
+import { type SmallDecoderForm, smallConfig, smallDecoder } from './small-decoder.ts';
+
+/** Where `run` can be watched; the types hide that the factory is a class. */
+export const sessionPrototype = (ort.InferenceSession as unknown as { prototype: ort.InferenceSession }).prototype;
+
+function readOrtWasm(): ArrayBuffer {
+  const bytes = readFileSync('node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm');
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}
+
+const ortWasm = readOrtWasm();
+
+export function loadSmall(form: SmallDecoderForm = {}, knownVerdict?: Verdict) {
+  return loadDecoder(
+    {
+      graph: smallDecoder(form),
+      graphPath: 'model.onnx',
+      externalData: [],
+      config: smallConfig,
+      ortWasm,
+    },
+    { device: 'wasm', modelId: 'small', onProgress: () => {}, ...(knownVerdict && { knownVerdict }) },
+  );
+}
+
+/** `count` tokens of the small vocabulary. */
+export const someTokens = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 17 + 3) % 50);

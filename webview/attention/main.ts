@@ -1,0 +1,34 @@
+/** Entry of the attention page. */
+import { attentionHostContract, attentionPageContract } from '../../src/shared/attention-contract.ts';
+import { Peer } from '../../src/shared/peer.ts';
+import { registerKit } from '../ui/kit.ts';
+import { openPage } from '../ui/port.ts';
+import { AttentionApp } from './attention-app.ts';
+import { AttentionHeadGrid } from './head-grid.ts';
+import { AttentionHeatmap } from './heatmap.ts';
+import { PanelModel } from './panel-model.ts';
+import { AttentionTokens } from './token-text.ts';
+
+registerKit();
+customElements.define('attention-app', AttentionApp);
+customElements.define('attention-heatmap', AttentionHeatmap);
+customElements.define('attention-head-grid', AttentionHeadGrid);
+customElements.define('attention-tokens', AttentionTokens);
+
+const page = openPage();
+const app = new AttentionApp();
+const peer: Peer<typeof attentionPageContract, typeof attentionHostContract> = new Peer({
+  port: page.port,
+  serves: attentionPageContract,
+  calls: attentionHostContract,
+  handlers: { state: (state) => void model.receive(state) },
+  onFault: (fault) => console.warn(fault),
+});
+const model: PanelModel = new PanelModel(
+  peer,
+  () => app.requestUpdate(),
+  (kept) => page.saveState(kept),
+);
+app.model = model;
+document.body.append(app);
+void model.start(page.loadState());

@@ -1,0 +1,71 @@
+/**
+ * Attention weights from queries and keys, a row at a time: softmax(scale * q . k), softcapped where the model does it,
+ * over the keys that the query may see.
+ */
+import type { AttentionSpec, LayerTap } from '../decoder.ts';
+
+export interface HeadShape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+/** Calls `onRow(query, weights, firstKey)` for each query; `weights` is reused: copy what is kept. Keys outside are 0. */
+export function forEachRow(
+  { query, key }: LayerTap,
+  { heads, kvHeads, headDim }: HeadShape,
+  { scale, softcap, window }: AttentionSpec,
+  head: number,
+  onRow: (query: number, weights: Float32Array, firstKey: number) => void,
+): void {
+  const queries = query.length / (heads * headDim);
+  const keys = key.length / (kvHeads * headDim);
+  const past = keys - queries;
+  const kvHead = Math.floor(head / (heads / kvHeads));
+  const headKeys = key.subarray(kvHead * keys * headDim, (kvHead + 1) * keys * headDim);
+  const row = new Float32Array(keys);
+  for (let i = 0; i < queries; i++) {
+    const position = past + i;
+    const first = window === undefined ? 0 : Math.max(0, position - window + 1);
+    const from = (head * queries + i) * headDim;
+    const vector = query.subarray(from, from + headDim);
+    const weights = row.subarray(first, position + 1);
+    scores(vector, headKeys, first, weights);
+    for (let j = 0; j < weights.length; j++) {
+      const score = weights[j]! * scale;
+      weights[j] = softcap === undefined ? score : softcap * Math.tanh(score / softcap);
+    }
+    softmax(weights);
+    onRow(i, weights, first);
+  }
+}
+
+/** Dot products with the keys from `first` on; four sums at once keep the processor busy. */
+function scores(query: Float32Array, keys: Float32Array, first: number, out: Float32Array): void {
+  const size = query.length;
+  const whole = size - (size % 4);
+  for (let j = 0; j < out.length; j++) {
+    const at = (first + j) * size;
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let i = 0; i < whole; i += 4) {
+      a += query[i]! * keys[at + i]!;
+      b += query[i + 1]! * keys[at + i + 1]!;
+      c += query[i + 2]! * keys[at + i + 2]!;
+      d += query[i + 3]! * keys[at + i + 3]!;
+    }
+    for (let i = whole; i < size; i++) a += query[i]! * keys[at + i]!;
+    out[j] = a + b + (c + d);
+  }
+}
+
+function softmax(row: Float32Array): void {
+  let max = Number.NEGATIVE_INFINITY;
+  for (const score of row) if (score > max) max = score;
+  let sum = 0;
+  for (let j = 0; j < row.length; j++) {
+    const weight = Math.exp(row[j]! - max);
+    row[j] = weight;
+    sum += weight;
+  }
+  for (let j = 0; j < row.length; j++) row[j] = row[j]! / sum;
+}

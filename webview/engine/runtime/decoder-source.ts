@@ -1,0 +1,98 @@
+/** Opens decoders from one model's bytes: on either device, with the graph as it came or with the edited one. */
+import type { InferenceSession } from 'onnxruntime-web';
+import { AppError } from '../../../src/shared/app-error.ts';
+import { type ConstantFloats, constantFloats, type ExternalData } from '../graph/constant-floats.ts';
+import type { DecoderGraph } from '../graph/decoder-graph.ts';
+import { createLayerTapper, type LayerTapper } from './layer-tapper.ts';
+import type { Ort } from './ort-build.ts';
+import { OrtDecoder } from './ort-decoder.ts';
+import { presentOutputs, wireSession } from './session-wiring.ts';
+
+export interface DecoderSource {
+  readonly ort: typeof Ort;
+  readonly original: Uint8Array;
+  readonly graph: DecoderGraph;
+  /** Named as the graph names it. */
+  readonly externalData: readonly ExternalData[];
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+export interface OpenOptions {
+  readonly device: 'webgpu' | 'wasm';
+  readonly isEdited: boolean;
+  /** Why attention cannot be read when the graph is not edited. */
+  readonly refusal?: string;
+  readonly maxChunk: number;
+}
+
+/** About half a second of work on WebAssembly, so that a cancel waits no longer; larger chunks are hardly faster. */
+export const wasmChunk = 32;
+
+export async function openDecoder(source: DecoderSource, options: OpenOptions): Promise<OrtDecoder> {
+  const { ort, graph, config } = source;
+  const session = await createSession(source, options);
+  try {
+    const wiring = wireSession(session);
+    const logits = session.outputMetadata.find(({ name }) => name === wiring.logits);
+    const declared = logits?.isTensor ? logits.shape.at(-1) : undefined;
+    const { attention } = graph;
+    return new OrtDecoder({
+      ort,
+      session,
+      wiring,
+      device: options.device,
+      heads: 'refused' in attention ? configNumber(config, 'num_attention_heads', 'n_head') : attention[0]!.heads,
+      vocabSize: typeof declared === 'number' ? declared : configNumber(config, 'vocab_size'),
+      contextLength: configNumber(config, 'max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len'),
+      maxChunk: options.maxChunk,
+      tappers: options.isEdited
+        ? createTappers(source, wiring.headDim)
+        : { refused: options.refusal ?? 'The graph was not edited.' },
+    });
+  } catch (thrown) {
+    await session.release();
+    throw thrown;
+  }
+}
+
+async function createSession(source: DecoderSource, { device, isEdited }: OpenOptions): Promise<InferenceSession> {
+  const { ort, graph, original, externalData } = source;
+  const outputs = graph.model.graph.output.map(({ name }) => name);
+  const onGpu = Object.fromEntries(presentOutputs(outputs).map((name) => [name, 'gpu-buffer' as const]));
+  try {
+    return await ort.InferenceSession.create(isEdited ? graph.bytes : original, {
+      executionProviders: [device],
+      logSeverityLevel: 3, // warnings that some shape arithmetic stays on the CPU are no news
+      externalData: externalData.map(({ path, bytes }) => ({ path, data: bytes })),
+      ...(device === 'webgpu' && { preferredOutputLocation: onGpu }),
+    });
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError('engine-failed', `ONNX Runtime could not open the model: ${message}`, { cause });
+  }
+}
+
+function createTappers(
+  { graph: { attention, model }, externalData }: DecoderSource,
+  headDim: number,
+): LayerTapper[] | { readonly refused: string } {
+  if ('refused' in attention) return attention;
+  const constants = new Map<string, ConstantFloats>();
+  for (const { rotary } of attention)
+    for (const name of rotary ? [rotary.cos, rotary.sin] : []) {
+      const found = constants.has(name) ? undefined : constantFloats(model, name, externalData);
+      if (found) constants.set(name, found);
+    }
+  return attention.map((layer) => createLayerTapper(layer, headDim, constants));
+}
+
+function configNumber(config: Readonly<Record<string, unknown>>, ...names: string[]): number {
+  const nested = config.text_config;
+  const scopes = [config, ...(nested && typeof nested === 'object' ? [nested as Record<string, unknown>] : [])];
+  for (const scope of scopes)
+    for (const name of names) {
+      const value = scope[name];
+      if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
+    }
+  throw new AppError('model-damaged', `config.json of the model does not tell ${names[0]}. Reload the model.`);
+}
