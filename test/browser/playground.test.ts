@@ -63,7 +63,7 @@ describe('a run', () => {
   });
 
   test('shows prefill, takes Escape to stop, keeps what was written and goes on from its tokens', async () => {
-    await open({ tokenMs: 40, prefill: [{ done: 64, total: 143, reused: 102 }], prefillMs: 300 });
+    await open({ tokenMs: 1000, prefill: [{ done: 64, total: 143, reused: 102 }], prefillMs: 300 });
     await ask('Hello');
     await expect
       .poll(() => stage.page.locator('.run-line').innerText())

@@ -8,7 +8,8 @@ const extensionId = `${manifest.publisher}.${manifest.name}`;
 let host: Host;
 
 beforeAll(async () => {
-  host = await openHost({ theme: 'light', size: { width: 900, height: 600 } });
+  // High enough for the whole list of running extensions: a row out of view does not exist, and a quick one is last.
+  host = await openHost({ theme: 'light', size: { width: 900, height: 2000 } });
 });
 afterAll(() => host?.close());
 
