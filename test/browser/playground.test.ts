@@ -74,7 +74,7 @@ describe('a run', () => {
     const kept = await answer().locator('.token').count();
     expect(kept).toBeLessThan(7);
     expect(await stage.page.locator('.numbers-of-run').innerText()).toContain('it was stopped');
-    scripted.script.words = [' more'];
+    Object.assign(scripted.script, { tokenMs: 10, words: [' more'] });
     await action('Continue this answer').click();
     await expect.poll(() => scripted.generated.length).toBe(2);
     const ids = Array.from({ length: kept }, (_none, at) => 1000 + at);
