@@ -21,7 +21,9 @@ describe('the extension', () => {
       })
       .toBe(true);
     await host.run('workbench.action.showRuntimeExtensions');
-    const row = host.page.locator('.runtime-extensions-editor .extension').filter({ hasText: manifest.displayName });
+    const names = new RegExp(`^(${manifest.displayName}|${extensionId})$`); // under development: the identifier
+    const name = host.page.locator('.name').filter({ hasText: names });
+    const row = host.page.locator('.runtime-extensions-editor .extension').filter({ has: name });
     const activation = await row.locator('.activation-time').innerText();
     console.log(`activation time of ${manifest.displayName}: ${activation}`);
     expect(activation).toContain('Activation');
