@@ -1,5 +1,5 @@
 /** Builds every bundle of the table below into dist/. `--watch` rebuilds, `--dev` leaves out minification. */
-const { copyFileSync, mkdirSync, readdirSync, rmSync } = require('node:fs');
+const { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const esbuild = require('esbuild');
 
@@ -31,6 +31,13 @@ const bundles = [
 /** @type {[from: string, to: string][]} */
 const copies = [['onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm', 'webview/ort.wasm']];
 
+/** Builds of the kernels in webview/engine/runtime/simd/assembly. */
+/** @type {[build: 'relaxed' | 'plain', to: string][]} */
+const kernels = [
+  ['relaxed', 'webview/simd-relaxed.wasm'],
+  ['plain', 'webview/simd.wasm'],
+];
+
 /** @param {(typeof bundles)[number]} row */
 function options({ in: entry, out, ...rest }) {
   return /** @type {import('esbuild').BuildOptions & {metafile: true}} */ ({
@@ -51,6 +58,7 @@ async function main() {
     mkdirSync(path.join('dist', path.dirname(to)), { recursive: true });
     copyFileSync(path.join('node_modules', from), path.join('dist', to));
   }
+  await writeKernels();
   if (isWatch) {
     const contexts = await Promise.all(bundles.map((bundle) => esbuild.context(options(bundle))));
     await Promise.all(contexts.map((context) => context.watch()));
@@ -58,9 +66,16 @@ async function main() {
   }
   const results = await Promise.all(bundles.map((bundle) => esbuild.build(options(bundle))));
   const outputs = Object.assign({}, ...results.map(({ metafile }) => metafile.outputs));
-  removeStale([...Object.keys(outputs), ...copies.map(([, to]) => `dist/${to}`)]);
+  removeStale([...Object.keys(outputs), ...[...copies, ...kernels].map(([, to]) => `dist/${to}`)]);
   for (const [file, { bytes }] of Object.entries(outputs))
     if (file.endsWith('.js')) console.log(`${file}  ${(bytes / 1024).toFixed(0)} kB`);
+}
+
+async function writeKernels() {
+  const { compileKernels } = await import('./scripts/kernels.mjs');
+  const built = await compileKernels();
+  mkdirSync('dist/webview', { recursive: true });
+  for (const [build, to] of kernels) writeFileSync(path.join('dist', to), built[build]);
 }
 
 /**

@@ -11,7 +11,13 @@ export default defineConfig({
       {
         // The build of transformers.js that the engine worker holds, not the one for Node.
         resolve: { alias: { '@huggingface/transformers': `${transformers}/dist/transformers.web.js` } },
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 },
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 20_000,
+          // Node 20 has relaxed SIMD behind a flag; a Node that has it without takes the flag all the same.
+          execArgv: ['--experimental-wasm-relaxed-simd'],
+        },
       },
       {
         test: {

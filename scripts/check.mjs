@@ -1,12 +1,15 @@
 /** `npm run check`: types, lint with the folder rules, unused code. Runs all and fails if any does. */
 import { spawnSync } from 'node:child_process';
 
+const kernelFeatures = ['--runtime', 'stub', '--use', 'abort=', '--enable', 'simd', '--enable', 'relaxed-simd'];
+
 /** @type {[name: string, command: string, args: string[]][]} */
 const steps = [
   ['types of src', 'tsc', ['-p', 'src']],
   ['types of webview', 'tsc', ['-p', 'webview']],
   ['types of webview/engine', 'tsc', ['-p', 'webview/engine']],
   ['types of test, scripts and bench', 'tsc', ['-p', 'test']],
+  ['types of the kernels', 'asc', ['webview/engine/runtime/simd/assembly/index.ts', '--noEmit', ...kernelFeatures]],
   ['format and lint', 'biome', ['check', '--error-on-warnings']],
   ['unused code', 'knip', []],
 ];

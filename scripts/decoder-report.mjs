@@ -4,17 +4,30 @@
  * @typedef {{ids: number[][], logprob: number[][]}} TopTokens  Per position, the most probable tokens of the reference.
  * @typedef {{text?: string, ids: number[], top16?: TopTokens, greedy?: number[]}} Run
  * @typedef {{ids: number[], top32?: TopTokens}} Piece
- * @typedef {{model?: string, runs?: Run[], eval?: Piece[]}} Reference
+ * @typedef {{model?: string, runs?: Run[], eval?: Piece[], eval_nll_per_token?: number}} Reference
  * @typedef {Pick<Awaited<ReturnType<typeof import('./browser-engine/browser-engine.mjs').openBrowserEngine>>, 'call'>} Engine
  */
 
-/** The most that may differ: `logprob` of any listed token at any position. */
-export const bars = { kl: 0.001, logprob: 0.001 };
+/**
+ * @typedef {object} Bars
+ * @property {number} kl  At most.
+ * @property {number} logprob  The most that any listed token at any position may differ by.
+ * @property {number} top1  At least.
+ * @property {boolean} needsGreedy  Greedy continuations have to be identical.
+ */
+
+/** By arithmetic. @satisfies {Record<string, Bars>} */
+export const bars = {
+  float32: { kl: 0.001, logprob: 0.001, top1: 0.99, needsGreedy: true },
+  int8: { kl: 0.004, logprob: Number.POSITIVE_INFINITY, top1: 0.96, needsGreedy: false },
+};
 
 /** What is compared, summed up position by position. */
 export class Agreement {
   positions = 0;
   worstLogprob = 0;
+  /** Log-probabilities of the tokens that follow. */
+  #next = { sum: 0, count: 0 };
   #kl = 0;
   #drift = 0;
   #sameTop = 0;
@@ -45,6 +58,17 @@ export class Agreement {
     this.#kl += p * Math.log(p / Math.max(restActual, least));
   }
 
+  /** @param {Float32Array} logprobs of the tokens that stand in the text */
+  addNext(logprobs) {
+    for (const one of logprobs) this.#next.sum += one;
+    this.#next.count += logprobs.length;
+  }
+
+  /** Negative log-likelihood of the text, per token. */
+  get nll() {
+    return this.#next.count ? -this.#next.sum / this.#next.count : 0;
+  }
+
   get kl() {
     return this.positions ? this.#kl / this.positions : 0;
   }
@@ -68,11 +92,12 @@ export class Agreement {
  */
 export async function compareTokens(engine, ids, top, agreements, onProgress) {
   const wanted = top.ids.slice(0, ids.length);
-  const { topIds, wantedLogprobs } = await engine.call(
+  const { topIds, wantedLogprobs, nextLogprobs } = await engine.call(
     'score',
     { ids: [...ids], priority: 'background', top: 1, wanted },
     { onProgress: ({ done }) => onProgress?.(done) },
   );
+  for (const agreement of agreements) agreement.addNext(nextLogprobs);
   let at = 0;
   for (const [position, tokens] of wanted.entries()) {
     const actual = [...wantedLogprobs.subarray(at, at + tokens.length)];

@@ -34,6 +34,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
  * @property {'auto' | 'webgpu' | 'wasm'} [device]  'wasm' unless given.
  * @property {boolean} [allowSoftwareAdapter]  Try WebGPU on SwiftShader too.
  * @property {string} [model]  A bundled model's id, or a folder on disk with a model.
+ * @property {'simd' | 'ort'} [runtime]
+ * @property {'int8' | 'float32'} [arithmetic]
+ * @property {'float32' | 'float16'} [cachePrecision]
  * @property {number} [cacheLimitBytes]
  * @property {readonly string[]} [args]  More arguments for Chromium.
  * @property {string} [dist]  The folder of the built bundles, `dist` unless given.
@@ -84,6 +87,7 @@ export async function openBrowserEngine(options = {}) {
     files: model.files.map((/** @type {{path: string}} */ file) => ({ ...file, url: address('model', file.path) })),
     device: options.device ?? 'wasm',
     cacheLimitBytes: options.cacheLimitBytes ?? 256 * 2 ** 20,
+    ...pick(options, ['runtime', 'arithmetic', 'cachePrecision']),
     ...(options.allowSoftwareAdapter !== undefined && { allowSoftwareAdapter: options.allowSoftwareAdapter }),
     ...overrides,
   });
@@ -239,4 +243,16 @@ export async function importSource(file) {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Those of the options that are given.
+ *
+ * @template {keyof BrowserEngineOptions} K
+ * @param {BrowserEngineOptions} options
+ * @param {readonly K[]} names
+ */
+function pick(options, names) {
+  const given = names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]));
+  return /** @type {Pick<BrowserEngineOptions, K>} */ (Object.fromEntries(given));
 }

@@ -174,7 +174,7 @@ export class EngineClient implements Caller<Methods> {
         },
       });
       log.info(
-        `${model.modelName} is ready on ${model.device} after ${Math.round(model.loadMs)} ms. ${model.deviceReason}`,
+        `${model.modelName} is ready on ${model.device} after ${Math.round(model.loadMs)} ms. ${model.deviceReason} ${model.runtimeReason}`,
       );
       if (model.inspectionRefused) log.warn(`Attention cannot be read: ${model.inspectionRefused}`);
       this.#setState({ kind: 'ready', model });

@@ -27,6 +27,7 @@ export const bundledModels: readonly ModelDescription[] = [
         path: 'onnx/model_q4.onnx_data',
         sizeBytes: 98_673_920,
         sha256: '5136475f2c942ff497c1f59cca897dbe97927d9d82c1b3f5ca8c03e33c081560',
+        chunksSha256: 'a49325d6c2c26f7ca65bc60c6d4050d6fbaa405a572f136f135d7fbc6bd838d7',
       },
       {
         path: 'tokenizer.json',
@@ -55,6 +56,7 @@ export const bundledModels: readonly ModelDescription[] = [
         path: 'onnx/model_quantized.onnx',
         sizeBytes: 22_928_619,
         sha256: '8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6',
+        chunksSha256: '0acaf2a9b61cb6bbeb296d8f59357ed281ffd410ec907a5a8032ef53551a0e6b',
       },
       {
         path: 'special_tokens_map.json',

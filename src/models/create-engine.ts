@@ -46,7 +46,9 @@ async function describeLoad(context: vscode.ExtensionContext, view: ModelView): 
       url: view.addressOf(vscode.Uri.joinPath(folder, ...file.path.split('/'))),
     })),
     device: settings.device,
+    arithmetic: settings.arithmetic,
     cacheLimitBytes: settings.cacheLimitMB * 2 ** 20,
+    cachePrecision: settings.cachePrecision,
     ...(knownVerdict && { knownVerdict }),
   };
 }

@@ -15,6 +15,8 @@ export interface ModelFile {
   readonly sizeBytes: number;
   /** Lower-case hex; files of the user's own folder have none. */
   readonly sha256?: string;
+  /** Of large files; see `engine-contract.ts`. */
+  readonly chunksSha256?: string;
 }
 
 export function sizeOf({ files }: ModelDescription): number {

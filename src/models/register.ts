@@ -9,7 +9,9 @@ import { modelViewId } from './model-view.ts';
 import { createStatusItem } from './status-item.ts';
 import { keepVerdict } from './verdict-store.ts';
 
-const engineSettings = ['glasshead.model', 'glasshead.device', 'glasshead.cacheLimitMB'];
+const engineSettings = ['model', 'device', 'arithmetic', 'cacheLimitMB', 'cachePrecision'].map(
+  (name) => `glasshead.${name}`,
+);
 
 export function registerModels({ context, engine, log }: Parts): vscode.Disposable {
   const changed = new vscode.EventEmitter<void>();

@@ -61,7 +61,7 @@ export function describeStatus({ state, configuredName, lastSpeed }: StatusFacts
   const rate = speed === undefined ? '' : ` · ${formatRate(speed)} tokens/s`;
   const lines = [
     `**${escapeMarkdown(model.modelName)}** on ${device}, ${formatBytes(model.weightsBytes)}`,
-    escapeMarkdown(model.deviceReason),
+    escapeMarkdown(`${model.deviceReason} ${model.runtimeReason}`),
     ...(lastSpeed ? [`Last answer: ${describeSpeed(lastSpeed)}.`] : []),
     ...(model.inspectionRefused ? [escapeMarkdown(model.inspectionRefused)] : []),
   ];

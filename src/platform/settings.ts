@@ -1,11 +1,13 @@
 /** The settings of package.json, typed. Nothing else in the extension reads the configuration. */
 import * as vscode from 'vscode';
-import type { DeviceChoice } from '../shared/engine-contract.ts';
+import type { Arithmetic, CachePrecision, DeviceChoice } from '../shared/engine-contract.ts';
 
 export interface Settings {
   readonly model: string;
   readonly device: DeviceChoice;
+  readonly arithmetic: Arithmetic;
   readonly cacheLimitMB: number;
+  readonly cachePrecision: CachePrecision;
   /** The longest text whose attention is inspected. */
   readonly attentionMaxTokens: number;
   readonly prompts: {
@@ -28,7 +30,9 @@ export function readSettings(scope?: vscode.ConfigurationScope): Settings {
   return {
     model: read('model'),
     device: read('device'),
+    arithmetic: read('arithmetic'),
     cacheLimitMB: read('cacheLimitMB'),
+    cachePrecision: read('cachePrecision'),
     attentionMaxTokens: read('attention.maxTokens'),
     prompts: {
       systemPrompt: read('prompts.systemPrompt'),

@@ -67,7 +67,8 @@ export class Answer {
 
   /** For an answer of which a part is known, from before a reload. */
   resume(ids: readonly number[], text: string): void {
-    this.#run = new PromptRun(this.#parts.engine, { input: this.#built.input, sampling: this.#spec.sampling });
+    const { input, isCode } = this.#built;
+    this.#run = new PromptRun(this.#parts.engine, { input, sampling: this.#spec.sampling, isCode });
     this.#run.resume(ids, text);
     this.#emit(this.#transform.push(text));
   }
@@ -131,7 +132,7 @@ export class Answer {
         if (!fit) throw tooLong;
       }
       this.#neutralised = fit.neutralised;
-      this.#run = new PromptRun(engine, { input: fit.input, sampling });
+      this.#run = new PromptRun(engine, { input: fit.input, sampling, isCode: this.#built.isCode });
       return true;
     } catch (thrown) {
       if (signal.aborted && isCancelled(thrown)) return false;

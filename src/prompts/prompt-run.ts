@@ -21,6 +21,8 @@ export interface RunOptions {
 export interface RunRequest {
   readonly input: PromptInput;
   readonly sampling: SamplingSettings;
+  /** Code repeats itself: guessing ahead pays. */
+  readonly isCode?: boolean;
 }
 
 export type RunFinish = 'end' | 'stop' | 'length' | 'context';
@@ -58,7 +60,7 @@ export class PromptRun {
 
   async run({ signal, onText, onStage }: RunOptions): Promise<RunFinish> {
     this.#ids = this.#ids.slice(0, this.#whole); // an unfinished character comes again
-    const { input, sampling } = this.request;
+    const { input, sampling, isCode = false } = this.request;
     const maxTokens = sampling.maxTokens - this.#ids.length;
     if (maxTokens <= 0) return 'length';
     const rate = createRate(this.#now);
@@ -71,6 +73,7 @@ export class PromptRun {
         priority: 'interactive',
         overflow: 'refuse',
         details: false,
+        speculation: isCode,
       },
       { signal, onProgress: (progress) => this.#progress(progress, rate, { onText, onStage }) },
     );

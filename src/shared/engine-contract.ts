@@ -1,6 +1,6 @@
 /**
  * What the engine can be asked. The host calls it on the Model page, the page passes it on to the engine worker; only
- * `load` differs between the two, because the page turns addresses into bytes.
+ * `load` differs between the two: the worker is told no addresses, because it reads its files through the page.
  *
  * Offsets are UTF-16 code units of the text given, lengths are counts, times are milliseconds, sizes are bytes.
  */
@@ -33,8 +33,21 @@ export const verdictSchema = v.object({
 });
 export type Verdict = v.InferOutput<typeof verdictSchema>;
 
+const arithmeticSchema = v.picklist(['int8', 'float32']);
+/** How activations of quantised layers are rounded: to 8 bits in blocks, or not at all. */
+export type Arithmetic = v.InferOutput<typeof arithmeticSchema>;
+
+const cachePrecisionSchema = v.picklist(['float32', 'float16']);
+export type CachePrecision = v.InferOutput<typeof cachePrecisionSchema>;
+
 const loadOptions = {
   device: deviceChoiceSchema,
+  /** Absent: our own kernels where they know the graph, else ONNX Runtime. `simd` fails where they do not. */
+  runtime: v.optional(v.picklist(['simd', 'ort'])),
+  /** Of our own kernels; absent: int8. ONNX Runtime on the web computes in float32. */
+  arithmetic: v.optional(arithmeticSchema),
+  /** Of our own kernels; absent: float32. */
+  cachePrecision: v.optional(cachePrecisionSchema),
   /** Memory that caches of past tokens may hold together. */
   cacheLimitBytes: count,
   /** Try WebGPU on a software adapter too; for tests. */
@@ -42,27 +55,34 @@ const loadOptions = {
   knownVerdict: v.optional(verdictSchema),
 };
 
-const modelFileSchema = v.object({
+const fileDescription = {
   /** Path inside the model folder, such as `onnx/model_q4.onnx_data`. */
   path: v.string(),
-  /** Address that the Model page can fetch. */
-  url: v.string(),
   sizeBytes: v.optional(count),
   /** Lower-case hex; checked when present. */
   sha256: v.optional(v.string()),
-});
+  /** SHA-256 of the SHA-256s, one behind the other, of each `chunkBytes` of the file: checked in its place, being quicker. */
+  chunksSha256: v.optional(v.string()),
+};
+
+/**
+ * Files travel in chunks of this size: large enough that messages cost nothing, small enough that a few in flight do not
+ * count.
+ */
+export const chunkBytes = 4 * 2 ** 20;
 
 const loadSchema = v.object({
   modelId: v.string(),
   modelName: v.string(),
-  files: v.array(modelFileSchema),
+  /** `url`: an address that the Model page can fetch. */
+  files: v.array(v.object({ ...fileDescription, url: v.string() })),
   ...loadOptions,
 });
 
 const workerLoadSchema = v.object({
   modelId: v.string(),
   modelName: v.string(),
-  files: v.array(v.object({ path: v.string(), bytes: v.instance(ArrayBuffer) })),
+  files: v.array(v.object(fileDescription)),
   ...loadOptions,
 });
 
@@ -82,6 +102,9 @@ export const modelInfoSchema = v.object({
   device: v.picklist(['webgpu', 'wasm']),
   /** Why this device: a sentence for the Model view and the log. */
   deviceReason: v.string(),
+  runtime: v.picklist(['simd', 'ort']),
+  /** Which runtime this is and why it and no other: a sentence. */
+  runtimeReason: v.string(),
   verdict: v.optional(verdictSchema),
   layers: count,
   heads: count,
@@ -179,6 +202,11 @@ export const generateSchema = v.object({
   overflow: v.picklist(['refuse', 'cut-start']),
   /** Fill `alternatives` and `kept`; off for completions. */
   details: v.boolean(),
+  /**
+   * Let the model verify several tokens at once where the text repeats itself: the same answer, sooner. Absent: for
+   * inline completions.
+   */
+  speculation: v.optional(v.boolean()),
 });
 export type GenerateRequest = v.InferInput<typeof generateSchema>;
 
@@ -202,6 +230,9 @@ const generateResultSchema = v.object({
   /** Tokens that really went through the model in prefill. */
   computedTokens: count,
   generatedTokens: count,
+  /** With speculation: tokens that were guessed, and those of them that came. */
+  draftedTokens: v.optional(count),
+  acceptedTokens: v.optional(count),
   queuedMs: v.number(),
   prefillMs: v.number(),
   /** From the start of the work to the first token. */
@@ -306,6 +337,27 @@ export const workerContract = {
   load: { params: workerLoadSchema, progress: loadProgressSchema, result: modelInfoSchema },
 } as const;
 export type WorkerContract = typeof workerContract;
+
+/** WebAssembly that is shipped with the extension and read when it is needed. */
+const runtimeFiles = ['ort.wasm', 'simd-relaxed.wasm', 'simd.wasm'] as const;
+export type RuntimeFile = (typeof runtimeFiles)[number];
+
+/** What the worker calls on the Model page while it loads: a worker made from a blob cannot fetch. */
+export const fileContract = {
+  /**
+   * The bytes of one file come as progress, in order, each chunk moved to the worker; the result is their number. A file
+   * that is missing, cut, too long or altered rejects with `model-damaged`: chunks that came before are worth nothing.
+   */
+  readFile: {
+    params: v.variant('folder', [
+      v.object({ folder: v.literal('model'), path: v.string() }),
+      v.object({ folder: v.literal('runtime'), path: v.picklist(runtimeFiles) }),
+    ]),
+    progress: v.object({ chunk: v.instance(ArrayBuffer) }),
+    result: v.object({ sizeBytes: count }),
+  },
+} as const;
+export type FileContract = typeof fileContract;
 
 export type LoadRequest = Params<EngineContract, 'load'>;
 export type WorkerLoadRequest = Params<WorkerContract, 'load'>;

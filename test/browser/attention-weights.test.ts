@@ -25,14 +25,9 @@ const { runs } = JSON.parse(readFileSync('test/fixtures/bundled/smollm2.json', '
   runs: { ids: number[] }[];
 };
 
-let engine: Awaited<ReturnType<typeof openBrowserEngine>>;
-beforeAll(async () => {
-  engine = await openBrowserEngine({ device: 'wasm' });
-  await engine.load();
-});
-afterAll(() => engine?.close());
+type Engine = Awaited<ReturnType<typeof openBrowserEngine>>;
 
-async function largestDifference(run: number, file: string): Promise<number> {
+async function largestDifference(engine: Engine, run: number, file: string): Promise<number> {
   const { shape, data } = readNumpy(file);
   const [layers = 0, heads = 0, n = 0] = shape;
   const input = { kind: 'ids', ids: runs[run]?.ids ?? [] } as const;
@@ -49,8 +44,15 @@ async function largestDifference(run: number, file: string): Promise<number> {
   return largest;
 }
 
-describe('attention weights', () => {
+describe.each(['simd', 'ort'] as const)('attention weights of %s', (runtime) => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await openBrowserEngine({ device: 'wasm', runtime });
+    await engine.load();
+  });
+  afterAll(() => engine?.close());
+
   it.each([2, 4])('equal those of PyTorch within 1e-4 (run %i)', async (run) => {
-    expect(await largestDifference(run, `test/fixtures/bundled/attention_${run}.npy`)).toBeLessThan(1e-4);
+    expect(await largestDifference(engine, run, `test/fixtures/bundled/attention_${run}.npy`)).toBeLessThan(1e-4);
   });
 });

@@ -56,11 +56,18 @@ describe('with a model', () => {
     expect(engine.problems).toEqual([]);
   });
 
-  test('restarts from the view', async () => {
+  test('restarts from the view, and reads every file of the model once, and of the runtimes the one that runs', async () => {
+    const before = engine.requests.length;
     await engine.page.getByRole('button', { name: 'Restart' }).click();
     await expect.poll(() => engine.state(), soon).toMatchObject({ kind: 'loading' });
     await expect.poll(() => engine.state(), { timeout: 120_000 }).toMatchObject({ kind: 'ready' });
     expect(engine.page.workers()).toHaveLength(1);
+    const read = engine.requests.slice(before).filter((address) => address.startsWith(engine.origin));
+    const wanted = [
+      ...engine.describeLoad().files.map(({ url }) => url),
+      `${engine.origin}/dist/webview/simd-relaxed.wasm`,
+    ];
+    expect(read.toSorted()).toEqual(wanted.toSorted());
   });
 
   test('finds a worker that hangs', async () => {

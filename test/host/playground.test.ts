@@ -134,14 +134,14 @@ describe('the playground', () => {
 
   test('stops, keeps the text, and goes on from it', async () => {
     await page.getByRole('button', { name: 'New' }).click();
-    await set('maxTokens', 60);
-    await ask('Count from one to fifty.');
+    await set('maxTokens', 3000);
+    await ask('Count from one to one thousand in words.');
     await answer().locator('.token').nth(1).waitFor(patient);
     await page.locator('vscode-button:has-text("Stop")').click();
     await page.locator('.numbers-of-run').waitFor(patient);
     const kept = await lastAnswer();
     const tokens = await answer().locator('.token').count();
-    expect(tokens).toBeLessThan(60);
+    expect(tokens).toBeLessThan(3000);
     await set('maxTokens', 3);
     await action('Continue this answer').click();
     await expect.poll(() => page.locator('.versions').innerText(), patient).toContain('2 of 2');
@@ -152,8 +152,8 @@ describe('the playground', () => {
 
   test('keeps the text when the worker is killed in the middle, and retries with a fresh one', async () => {
     await page.getByRole('button', { name: 'New' }).click();
-    await set('maxTokens', 60);
-    await ask('Count from one to fifty.');
+    await set('maxTokens', 3000);
+    await ask('Count from one to one thousand in words.');
     await answer().locator('.token').nth(1).waitFor(patient);
     const model = await host.webview('model');
     await model.evaluate(() => {

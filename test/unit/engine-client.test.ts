@@ -14,6 +14,8 @@ const model: ModelInfo = {
   modelName: 'Tiny',
   device: 'wasm',
   deviceReason: 'WebAssembly, one thread.',
+  runtime: 'ort',
+  runtimeReason: 'ONNX Runtime.',
   layers: 2,
   heads: 2,
   kvHeads: 1,

@@ -2,6 +2,7 @@
  * The seam between everything that uses a model and the runtimes that run one. The decode loop, the prefix cache and
  * inspection see only this: no ONNX, no ORT, no GPU buffer.
  */
+import type { Distribution } from '../../src/shared/sampling/distribution.ts';
 
 /** The past of one sequence. Forks share what they have in common. */
 export interface Cache {
@@ -23,6 +24,10 @@ export interface LayerTap {
   readonly key: Float32Array;
   /** Values of the whole cache: [kvHead, past + token, headDim]. */
   readonly value: Float32Array;
+  /** What the heads hand to the output projection, gates applied: [token, heads * headDim]. */
+  readonly output?: Float32Array;
+  /** The residual stream before the layer: [token, width]; empty where the runtime does not know it. */
+  readonly residual?: Float32Array;
 }
 
 /** How the graph turns a layer's queries and keys into weights. */
@@ -33,6 +38,8 @@ export interface AttentionSpec {
   readonly softcap?: number;
   /** A query sees itself and window - 1 keys before it, when present. */
   readonly window?: number;
+  /** [head]: exp(sink) is added to the sum that a head's weights are divided by; a row then sums to less than 1. */
+  readonly sinks?: Float32Array;
 }
 
 export interface ForwardOptions {
@@ -42,14 +49,27 @@ export interface ForwardOptions {
   readonly taps?: readonly number[];
   /** False leaves the taps' keys and values empty: they are those of the whole cache, so the last chunk has them all. */
   readonly tapPast?: boolean;
+  /** Taps have `output` and `residual`, too. Only on a decoder that `hasGates`. */
+  readonly tapOutputs?: boolean;
+  /** [layer, head]: what a head's output is multiplied by; absent: 1. Only on a decoder that `hasGates`. */
+  readonly gates?: Float32Array;
+  /** float32 where a reading has to be exact; absent: as the decoder was opened. A runtime may have but one. */
+  readonly arithmetic?: 'int8' | 'float32';
   readonly signal?: AbortSignal;
 }
 
 export interface ForwardResult {
   /** [row, vocabSize]: no rows, the last, or one per token. */
   readonly logits: Float32Array;
+  /** Of each row, where the runtime knows it at less cost than `describeLogits`. */
+  readonly distributions?: readonly (Distribution | undefined)[];
   /** In the order of `taps`. */
   readonly taps: readonly LayerTap[];
+}
+
+export interface BatchItem {
+  readonly cache: Cache;
+  readonly tokens: readonly number[];
 }
 
 export interface Decoder {
@@ -62,6 +82,12 @@ export interface Decoder {
   /** The most tokens to give `forward` at once, so that cancellation is quick and the result right. */
   readonly maxChunk: number;
   readonly device: 'webgpu' | 'wasm';
+  /** What each further token of a short pass costs, as a share of a pass of one. Absent: it is measured in use. */
+  readonly batchedCost?: number;
+  /** So many tokens of a longer pass are computed at once: one less takes as long. Absent: each by itself. */
+  readonly tokensTogether?: number;
+  /** Runs take gates, and taps have outputs and residuals. */
+  readonly hasGates: boolean;
   /** One per layer, or the sentence why attention cannot be read. */
   readonly attention: readonly AttentionSpec[] | { readonly refused: string };
   /** Since load, for tests and the Model view. */
@@ -70,13 +96,19 @@ export interface Decoder {
     readonly tappedBytes: number;
     /** Memory of the runtime, where it can be told. */
     readonly wasmBytes?: number;
+    /** What one token reads of the weights, where it can be told. */
+    readonly weightBytesRead?: number;
   };
   createCache(): Cache;
+  /** `reclaim` frees caches that can be done without, and says whether there were any: asked before memory is refused. */
+  onFull?(reclaim: () => boolean): void;
   /**
    * Appends `tokens` to the cache. At most `maxChunk` of them.
    * @throws AppError `cancelled` when the signal fired before it started (the cache is then as before),
    *   `context-overflow` past `contextLength`, `engine-failed` when the runtime threw (the decoder is then unusable).
    */
   forward(cache: Cache, tokens: readonly number[], options: ForwardOptions): Promise<ForwardResult>;
+  /** As `forward` for several sequences, `maxChunk` tokens in all: the weights are read once. In the order of `items`. */
+  forwardBatch?(items: readonly BatchItem[], options: ForwardOptions): Promise<ForwardResult[]>;
   dispose(): Promise<void>;
 }

@@ -1,22 +1,31 @@
-/** The files of one model folder by what they are for. A file that is missing or broken is named. */
+/** The files of one model folder by what they are for, read when they are asked for. One that is missing or broken is named. */
 import { AppError } from '../../src/shared/app-error.ts';
-import type { WorkerLoadRequest } from '../../src/shared/engine-contract.ts';
+import type { RuntimeFile, WorkerLoadRequest } from '../../src/shared/engine-contract.ts';
+import type { ByteFile } from './byte-file.ts';
+import type { ReadFile } from './read-file.ts';
 
 interface NamedBytes {
   readonly path: string;
   readonly bytes: Uint8Array;
 }
 
-export class ModelFiles {
-  readonly #files: ReadonlyMap<string, ArrayBuffer>;
+interface NamedFile {
+  readonly path: string;
+  readonly file: ByteFile;
+}
 
-  constructor(files: WorkerLoadRequest['files']) {
-    this.#files = new Map(files.map(({ path, bytes }) => [path, bytes]));
+export class ModelFiles {
+  readonly #paths: readonly string[];
+  readonly #readFile: ReadFile;
+
+  constructor(files: WorkerLoadRequest['files'], readFile: ReadFile) {
+    this.#paths = files.map(({ path }) => path);
+    this.#readFile = readFile;
   }
 
   /** Parsed, or undefined when there is no such file. */
-  json(path: string): unknown {
-    const text = this.text(path);
+  async json(path: string): Promise<unknown> {
+    const text = await this.text(path);
     if (text === undefined) return undefined;
     try {
       return JSON.parse(text);
@@ -25,35 +34,36 @@ export class ModelFiles {
     }
   }
 
-  requiredJson(path: string): unknown {
-    return this.json(path) ?? missing(path);
+  async requiredJson(path: string): Promise<unknown> {
+    return (await this.json(path)) ?? missing(path);
   }
 
-  text(path: string): string | undefined {
-    const bytes = this.#files.get(path);
-    return bytes && new TextDecoder().decode(bytes);
+  async text(path: string): Promise<string | undefined> {
+    if (!this.#paths.includes(path)) return undefined;
+    const file = await this.#readFile({ folder: 'model', path });
+    return new TextDecoder().decode(file.whole());
   }
 
   /** The one graph of a decoder. */
-  get graph(): NamedBytes {
-    const graphs = this.#matching((path) => path.endsWith('.onnx'));
-    return graphs.find(({ path }) => path.startsWith('onnx/')) ?? graphs[0] ?? missing('onnx/model.onnx');
+  async graph(): Promise<NamedBytes> {
+    const graphs = this.#paths.filter((path) => path.endsWith('.onnx'));
+    const path = graphs.find((one) => one.startsWith('onnx/')) ?? graphs[0] ?? missing('onnx/model.onnx');
+    const file = await this.#readFile({ folder: 'model', path });
+    return { path, bytes: file.whole() };
   }
 
-  get externalData(): NamedBytes[] {
-    return this.#matching((path) => /\.onnx_data(_\d+)?$|\.data$/.test(path));
+  async externalData(): Promise<NamedFile[]> {
+    const found: NamedFile[] = [];
+    for (const path of this.#paths)
+      if (/\.onnx_data(_\d+)?$|\.data$/.test(path))
+        found.push({ path, file: await this.#readFile({ folder: 'model', path }) });
+    return found;
   }
 
-  /** The build of ONNX Runtime that the page chose. */
-  get ortWasm(): ArrayBuffer {
-    const [path] = [...this.#files.keys()].filter((name) => /^ort[^/]*\.wasm$/.test(name));
-    return this.#files.get(path ?? '') ?? missing('ort.wasm');
-  }
-
-  #matching(isWanted: (path: string) => boolean): NamedBytes[] {
-    return [...this.#files].flatMap(([path, bytes]) =>
-      isWanted(path) ? [{ path, bytes: new Uint8Array(bytes) }] : [],
-    );
+  /** Of the extension itself. */
+  async runtimeFile(path: RuntimeFile): Promise<ArrayBuffer> {
+    const file = await this.#readFile({ folder: 'runtime', path });
+    return file.whole().buffer;
   }
 }
 

@@ -1,15 +1,20 @@
 /** What the worker does for each method of its contract. Work on the model goes through the queue. */
 import { AppError, toAppError } from '../../src/shared/app-error.ts';
-import type { EngineStats, Priority, WorkerContract } from '../../src/shared/engine-contract.ts';
-import { type HandlerContext, type Handlers, Transfer } from '../../src/shared/peer.ts';
+import type { EngineStats, FileContract, Priority, WorkerContract } from '../../src/shared/engine-contract.ts';
+import { type Caller, type HandlerContext, type Handlers, Transfer } from '../../src/shared/peer.ts';
 import { generateAnswer } from './decode/answer.ts';
 import type { Turn } from './decode/scheduler.ts';
 import { scoreTokens } from './decode/score.ts';
 import type { Decoder } from './decoder.ts';
 import { createInspection } from './inspect/inspection.ts';
+import { readThrough } from './read-file.ts';
 import { type LoadSessionOptions, loadSession, type WorkerSession } from './worker-session.ts';
 
-export function createHandlers(load: typeof loadSession = loadSession): Handlers<WorkerContract> {
+/** `page` is where the files of a model come from. */
+export function createHandlers(
+  page: Caller<FileContract>,
+  load: typeof loadSession = loadSession,
+): Handlers<WorkerContract> {
   let session: WorkerSession | undefined;
   let failure: AppError | undefined;
 
@@ -44,7 +49,7 @@ export function createHandlers(load: typeof loadSession = loadSession): Handlers
   return {
     load: async (request, { signal, progress }) => {
       if (session) throw new AppError('bad-input', 'This worker has a model already. Start a fresh one.');
-      const options: LoadSessionOptions = { signal, onProgress: progress };
+      const options: LoadSessionOptions = { signal, onProgress: progress, readFile: readThrough(page, signal) };
       session = await guarded(() => load(request, options));
       return session.info;
     },
@@ -111,9 +116,10 @@ export function createHandlers(load: typeof loadSession = loadSession): Handlers
 
 /** The decoder, with a pause before each of its runs in which others may overtake. */
 function paced(decoder: Decoder, turn: Turn): Decoder {
-  const { layers, heads, kvHeads, headDim, vocabSize, contextLength, maxChunk, device, attention, counters } = decoder;
+  const { layers, heads, kvHeads, headDim, vocabSize, contextLength, maxChunk, device } = decoder;
+  const { hasGates, attention, counters } = decoder;
   return {
-    ...{ layers, heads, kvHeads, headDim, vocabSize, contextLength, maxChunk, device, attention, counters },
+    ...{ layers, heads, kvHeads, headDim, vocabSize, contextLength, maxChunk, device, hasGates, attention, counters },
     createCache: () => decoder.createCache(),
     forward: async (cache, tokens, options) => {
       await turn.pause();

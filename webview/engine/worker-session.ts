@@ -4,6 +4,7 @@ import { AppError } from '../../src/shared/app-error.ts';
 import type { LoadProgress, ModelInfo, WorkerLoadRequest } from '../../src/shared/engine-contract.ts';
 import type { AnswerParts } from './decode/answer.ts';
 import { SpellingTable } from './decode/healing.ts';
+import { PassTimes } from './decode/pass-times.ts';
 import { PrefixCache } from './decode/prefix-cache.ts';
 import { createMessageYield, Scheduler } from './decode/scheduler.ts';
 import type { Decoder } from './decoder.ts';
@@ -11,6 +12,7 @@ import type { Inspection } from './inspect/inspection.ts';
 import { InspectionShelf } from './inspection-shelf.ts';
 import { nameDamagedFile } from './load-errors.ts';
 import { ModelFiles } from './model-files.ts';
+import type { ReadFile } from './read-file.ts';
 import { loadDecoder } from './runtime/load-decoder.ts';
 import { TextCodec } from './text/text-codec.ts';
 
@@ -23,6 +25,7 @@ export interface WorkerSession extends AnswerParts {
 export interface LoadSessionOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: LoadProgress) => void;
+  readonly readFile: ReadFile;
 }
 
 const idsSchema = v.fallback(v.nullish(v.union([v.number(), v.array(v.number())])), undefined);
@@ -30,25 +33,32 @@ const configSchema = v.looseObject({ eos_token_id: idsSchema });
 
 /** @throws AppError `model-damaged` or `model-unsupported`, naming the file. */
 export async function loadSession(request: WorkerLoadRequest, options: LoadSessionOptions): Promise<WorkerSession> {
-  const { modelId, modelName, device, allowSoftwareAdapter, knownVerdict, cacheLimitBytes } = request;
+  const { modelId, modelName, files: described, ...wishes } = request;
   const startedAt = performance.now();
-  const files = new ModelFiles(request.files);
-  const config = readConfig(files.requiredJson('config.json'));
+  const { readFile, ...watch } = options;
+  const files = new ModelFiles(described, readFile);
+  const config = readConfig(await files.requiredJson('config.json'));
+  const generationConfig = await files.json('generation_config.json');
   const codec = new TextCodec({
-    tokenizer: files.requiredJson('tokenizer.json'),
-    tokenizerConfig: files.json('tokenizer_config.json') ?? {},
-    chatTemplate: files.text('chat_template.jinja'),
+    tokenizer: await files.requiredJson('tokenizer.json'),
+    tokenizerConfig: (await files.json('tokenizer_config.json')) ?? {},
+    chatTemplate: await files.text('chat_template.jinja'),
   });
-  const { graph, externalData, ortWasm } = files;
+  const graph = await files.graph();
+  const externalData = await files.externalData();
   const { decoder, ...loaded } = await loadDecoder(
-    { graph: graph.bytes, graphPath: graph.path, externalData, config, ortWasm },
     {
-      device,
-      modelId,
-      ...options,
-      ...(allowSoftwareAdapter !== undefined && { allowSoftwareAdapter }),
-      ...(knownVerdict && { knownVerdict }),
+      graph: graph.bytes,
+      graphPath: graph.path,
+      externalData,
+      config,
+      ortWasm: () => files.runtimeFile('ort.wasm'),
+      kernels: {
+        relaxed: () => files.runtimeFile('simd-relaxed.wasm'),
+        plain: () => files.runtimeFile('simd.wasm'),
+      },
     },
+    { ...wishes, ...watch, modelId },
   ).catch((thrown) => {
     throw nameDamagedFile(thrown, graph.path);
   });
@@ -56,8 +66,9 @@ export async function loadSession(request: WorkerLoadRequest, options: LoadSessi
   return {
     decoder,
     codec,
-    caches: new PrefixCache(decoder, cacheLimitBytes),
-    endIds: readEndIds(config, files.json('generation_config.json'), codec.eosId),
+    caches: new PrefixCache(decoder, wishes.cacheLimitBytes),
+    times: new PassTimes(decoder.batchedCost, decoder.tokensTogether),
+    endIds: readEndIds(config, generationConfig, codec.eosId),
     spelling: () => {
       spelling ??= new SpellingTable(codec.tokenBytes);
       return spelling;
@@ -69,6 +80,8 @@ export async function loadSession(request: WorkerLoadRequest, options: LoadSessi
       modelName,
       device: decoder.device,
       deviceReason: loaded.deviceReason,
+      runtime: loaded.runtime,
+      runtimeReason: loaded.runtimeReason,
       ...(loaded.verdict && { verdict: loaded.verdict }),
       ...describeShape(decoder),
       weightsBytes: loaded.weightsBytes,

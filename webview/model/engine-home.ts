@@ -1,5 +1,5 @@
 /**
- * Owns the engine's worker: starts one for each load, gives it the files, passes calls on to it and ends it when the
+ * Owns the engine's worker: starts one for each load, reads files for it, passes calls on to it and ends it when the
  * runtime failed. Whatever ends a worker, all that was pending on it is rejected.
  */
 import { AppError, cancelled, toAppError } from '../../src/shared/app-error.ts';
@@ -7,6 +7,8 @@ import {
   type EngineProgress,
   type EngineStats,
   engineMethods,
+  type FileContract,
+  fileContract,
   type GenerateResult,
   type LoadProgress,
   type LoadRequest,
@@ -17,14 +19,14 @@ import {
 import { type HandlerContext, type Handlers, Peer, type Result } from '../../src/shared/peer.ts';
 import { startWatchdog, type WatchdogOptions } from '../../src/shared/watchdog.ts';
 import { startEngineWorker } from './engine-worker.ts';
-import { fetchModelFiles } from './model-files.ts';
+import { serveModelFiles } from './model-files.ts';
 import { checkPlatform } from './platform-check.ts';
 
 type EngineMethods = typeof engineMethods;
-type WorkerPeer = Peer<Record<never, never>, WorkerContract>;
+type WorkerPeer = Peer<FileContract, WorkerContract>;
 
 export interface EngineHomeOptions {
-  /** Address of the folder that holds engine.js and the WebAssembly of ONNX Runtime. */
+  /** Address of the folder that holds engine.js and the WebAssembly of its runtimes. */
   readonly distUrl: string;
   readonly patience: Omit<WatchdogOptions, 'name'>;
   /** A worker with a loaded model went away. */
@@ -40,7 +42,6 @@ interface Activity {
   readonly generated?: GenerateResult;
 }
 
-const ortWasm = 'ort.wasm';
 const progressEveryMs = 100;
 const startTimeoutMs = 60_000;
 const notStarted = 'The engine worker did not start. Restart the engine; if that does not help, reload the window.';
@@ -65,22 +66,15 @@ export class EngineHome {
     this.unload(new AppError('engine-died', 'The engine was started anew.'));
     checkPlatform();
     const { signal } = context;
-    const worker = await this.#startWorker(signal);
-    const stop = new AbortController(); // ends the reading of files when the user stops it, and when the worker dies
+    const onProgress = throttled((progress: LoadProgress) => context.progress(progress));
+    const files = serveModelFiles({ files: request.files, distUrl: this.#options.distUrl, onProgress });
+    const worker = await this.#startWorker(files, signal);
     const onAbort = () => this.#end(worker, cancelled());
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
-      const onProgress = throttled((progress: LoadProgress) => context.progress(progress));
-      const files = await Promise.race([
-        fetchModelFiles(this.#allFiles(request), { signal: stop.signal, onProgress }),
-        worker.closed.then((reason) => Promise.reject(reason)),
-      ]);
-      const model = await worker.call(
-        'load',
-        { ...request, files },
-        { signal, onProgress, transfer: files.map(({ bytes }) => bytes) },
-      );
+      const described = request.files.map(({ url, ...description }) => description);
+      const model = await worker.call('load', { ...request, files: described }, { signal, onProgress });
       if (this.#worker !== worker) throw cancelled();
       this.#isReady = true;
       return model;
@@ -89,7 +83,6 @@ export class EngineHome {
       this.#end(worker, error);
       throw error;
     } finally {
-      stop.abort();
       signal.removeEventListener('abort', onAbort);
     }
   }
@@ -126,7 +119,7 @@ export class EngineHome {
     if (this.#worker) this.#end(this.#worker, reason);
   }
 
-  async #startWorker(signal: AbortSignal): Promise<WorkerPeer> {
+  async #startWorker(files: Handlers<FileContract>, signal: AbortSignal): Promise<WorkerPeer> {
     this.#source ??= fetchText(`${this.#options.distUrl}/engine.js`);
     const source = await this.#source.catch((thrown) => {
       this.#source = undefined;
@@ -137,9 +130,9 @@ export class EngineHome {
     const { port, started } = startEngineWorker(source);
     const worker: WorkerPeer = new Peer({
       port,
-      serves: {},
+      serves: fileContract,
       calls: workerContract,
-      handlers: {},
+      handlers: files,
       onFault: this.#options.onFault,
     });
     startWatchdog(worker, { ...this.#options.patience, name: 'The engine worker' });
@@ -149,11 +142,6 @@ export class EngineHome {
     const late = setTimeout(() => worker.close(new AppError('engine-died', notStarted)), startTimeoutMs);
     await Promise.race([started, worker.closed]).finally(() => clearTimeout(late));
     return worker;
-  }
-
-  /** The model's files, and the WebAssembly of ONNX Runtime: a worker made from a blob cannot fetch either. */
-  #allFiles({ files }: LoadRequest): LoadRequest['files'] {
-    return [...files, { path: ortWasm, url: `${this.#options.distUrl}/${ortWasm}` }];
   }
 
   /** The worker ended without having been told to: says so when a model was ready in it. */

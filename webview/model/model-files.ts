@@ -1,124 +1,113 @@
-/** Fetches a model's files into memory, with progress, and checks the size and SHA-256 of each. */
+/**
+ * Reads the files of one load for the engine worker: each chunk goes on to it as soon as it is there, so that a file is
+ * in memory once. Size and SHA-256 are checked on the way.
+ */
 import { AppError, throwIfAborted } from '../../src/shared/app-error.ts';
-import type { LoadProgress, LoadRequest } from '../../src/shared/engine-contract.ts';
+import type { FileContract, LoadProgress, LoadRequest } from '../../src/shared/engine-contract.ts';
+import { type Handlers, type Params, Transfer } from '../../src/shared/peer.ts';
+import { ChunkFiller } from './chunk-filler.ts';
+import { createHashCheck, type ExpectedHash } from './hash-check.ts';
 
-type ModelFile = LoadRequest['files'][number];
-
-export interface FetchedFile {
-  readonly path: string;
-  readonly bytes: ArrayBuffer;
-}
-
-interface FetchOptions {
-  readonly signal: AbortSignal;
+export interface FileServiceOptions {
+  readonly files: LoadRequest['files'];
+  /** Address of the folder of the extension's own WebAssembly. */
+  readonly distUrl: string;
+  /** Bytes of all files together; the total grows with those whose size was not known. */
   readonly onProgress: (progress: LoadProgress) => void;
 }
 
-const remedy = 'Reinstall Glasshead if it is a bundled model, or copy the file again, and reload.';
-
-/** @throws AppError `model-damaged`, naming the first file that is missing, truncated, too long or altered. */
-export async function fetchModelFiles(files: readonly ModelFile[], options: FetchOptions): Promise<FetchedFile[]> {
-  const total = files.reduce((sum, file) => sum + (file.sizeBytes ?? 0), 0);
-  const fetched: FetchedFile[] = [];
-  let before = 0;
-  for (const file of files) {
-    const report = (phase: 'fetch' | 'verify', verb: string, here: number) => {
-      const done = before + here;
-      options.onProgress({ phase, done, total: Math.max(total, done), message: `${verb} ${baseName(file.path)}` });
-    };
-    report('fetch', 'Reading', 0);
-    const bytes = await fetchFile(file, options.signal, (done) => report('fetch', 'Reading', done));
-    throwIfAborted(options.signal);
-    if (file.sha256) {
-      report('verify', 'Checking', bytes.byteLength);
-      await checkHash(file, bytes);
-      throwIfAborted(options.signal);
-    }
-    before += bytes.byteLength;
-    fetched.push({ path: file.path, bytes });
-  }
-  return fetched;
+interface SourceFile extends ExpectedHash {
+  readonly path: string;
+  readonly url: string;
+  readonly sizeBytes?: number | undefined;
+  /** An error that says of this file what is wrong with it. */
+  fault(what: string): AppError;
 }
 
-async function fetchFile(file: ModelFile, signal: AbortSignal, onDone: (bytes: number) => void): Promise<ArrayBuffer> {
+/** @throws AppError `model-damaged`, naming the file that is missing, truncated, too long or altered. */
+export function serveModelFiles(options: FileServiceOptions): Handlers<FileContract> {
+  const known = options.files.reduce((sum, file) => sum + (file.sizeBytes ?? 0), 0);
+  let done = 0;
+  return {
+    readFile: async (wanted, { signal, progress }) => {
+      const file = findFile(wanted, options);
+      const report = (phase: 'fetch' | 'verify', verb: string) =>
+        options.onProgress({ phase, done, total: Math.max(known, done), message: `${verb} ${baseName(file.path)}` });
+      const onBytes = (count: number) => {
+        done += count;
+        report('fetch', 'Reading');
+      };
+      onBytes(0);
+      const hash = createHashCheck(file);
+      let sizeBytes = 0;
+      for await (const chunk of readChunks(file, signal, onBytes)) {
+        sizeBytes += chunk.byteLength;
+        const hashed = hash?.add(chunk);
+        progress(new Transfer({ chunk }, [chunk]));
+        await hashed;
+      }
+      if (!hash) return { sizeBytes };
+      report('verify', 'Checking');
+      if (!(await hash.isRight()))
+        throw file.fault('has been altered: its SHA-256 is not the one it was published with');
+      return { sizeBytes };
+    },
+  };
+}
+
+function findFile({ folder, path }: Params<FileContract, 'readFile'>, options: FileServiceOptions): SourceFile {
+  if (folder === 'runtime') {
+    const fault = (what: string) =>
+      new AppError('engine-failed', `The file ${path} of Glasshead ${what}. Reinstall the extension.`);
+    return { path, url: `${options.distUrl}/${path}`, fault };
+  }
+  const remedy = 'Reinstall Glasshead if it is a bundled model, or copy the file again, and reload.';
+  const fault = (what: string) => new AppError('model-damaged', `The model file ${path} ${what}. ${remedy}`);
+  const found = options.files.find((file) => file.path === path);
+  if (!found) throw fault('is missing');
+  return { ...found, fault };
+}
+
+async function* readChunks(
+  file: SourceFile,
+  signal: AbortSignal,
+  onBytes: (count: number) => void,
+): AsyncGenerator<ArrayBuffer> {
   const reader = await open(file, signal);
-  const chunks = file.sizeBytes === undefined ? growing() : fixed(file.path, file.sizeBytes);
-  for (;;) {
-    const { done, value } = await reader.read().catch((thrown) => {
+  const filler = new ChunkFiller();
+  const expected = `${file.sizeBytes?.toLocaleString('en')} bytes`;
+  const { sizeBytes = Number.POSITIVE_INFINITY } = file;
+  let length = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((thrown) => {
+        throwIfAborted(signal);
+        throw file.fault(`could not be read to its end (${String(thrown)})`);
+      });
       throwIfAborted(signal);
-      throw damaged(file, `could not be read to its end (${String(thrown)})`);
-    });
-    if (done) return chunks.finish();
-    onDone(chunks.add(value));
+      if (done) break;
+      length += value.byteLength;
+      if (length > sizeBytes) throw file.fault(`is longer than the ${expected} it should have`);
+      onBytes(value.byteLength);
+      yield* filler.add(value);
+    }
+    if (file.sizeBytes !== undefined && length < sizeBytes)
+      throw file.fault(`is truncated: ${length.toLocaleString('en')} of ${expected}`);
+    yield* filler.finish();
+  } finally {
+    void reader.cancel().catch(() => undefined); // of a file that is read no further
   }
 }
 
-async function open(file: ModelFile, signal: AbortSignal): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+async function open(file: SourceFile, signal: AbortSignal): Promise<ReadableStreamDefaultReader<Uint8Array>> {
   const response = await fetch(file.url, { signal }).catch((thrown) => {
     throwIfAborted(signal);
-    throw damaged(file, `cannot be read (${String(thrown)})`);
+    throw file.fault(`cannot be read (${String(thrown)})`);
   });
-  if (response.status === 404) throw damaged(file, 'is missing');
-  if (!response.ok) throw damaged(file, `cannot be read (status ${response.status})`);
-  if (!response.body) throw damaged(file, 'is empty');
+  if (response.status === 404) throw file.fault('is missing');
+  if (!response.ok) throw file.fault(`cannot be read (status ${response.status})`);
+  if (!response.body) throw file.fault('is empty');
   return response.body.getReader();
-}
-
-interface Chunks {
-  /** Returns how many bytes there are now. */
-  add(chunk: Uint8Array): number;
-  finish(): ArrayBuffer;
-}
-
-/** One buffer of the right size from the start: twice 100 MB would be too much in a webview. */
-function fixed(path: string, sizeBytes: number): Chunks {
-  const bytes = new Uint8Array(sizeBytes);
-  let length = 0;
-  const expected = `${sizeBytes.toLocaleString('en')} bytes`;
-  return {
-    add: (chunk) => {
-      if (length + chunk.byteLength > sizeBytes)
-        throw damaged({ path }, `is longer than the ${expected} it should have`);
-      bytes.set(chunk, length);
-      length += chunk.byteLength;
-      return length;
-    },
-    finish: () => {
-      if (length === sizeBytes) return bytes.buffer;
-      throw damaged({ path }, `is truncated: ${length.toLocaleString('en')} of ${expected}`);
-    },
-  };
-}
-
-function growing(): Chunks {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  return {
-    add: (chunk) => {
-      parts.push(chunk);
-      length += chunk.byteLength;
-      return length;
-    },
-    finish: () => {
-      const bytes = new Uint8Array(length);
-      let at = 0;
-      for (const part of parts) {
-        bytes.set(part, at);
-        at += part.byteLength;
-      }
-      return bytes.buffer;
-    },
-  };
-}
-
-async function checkHash(file: ModelFile, bytes: ArrayBuffer): Promise<void> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  const hex = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  if (hex !== file.sha256) throw damaged(file, 'has been altered: its SHA-256 is not the one it was published with');
-}
-
-function damaged(file: { readonly path: string }, what: string): AppError {
-  return new AppError('model-damaged', `The model file ${file.path} ${what}. ${remedy}`);
 }
 
 function baseName(path: string): string {

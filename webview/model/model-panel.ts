@@ -99,6 +99,7 @@ export class ModelPanel extends PageElement {
       ${facts('Device', [
         ['Runs on', deviceName(model.device)],
         ['Why', model.deviceReason],
+        ['Runtime', model.runtimeReason],
       ])}
       ${facts('Last answer', this.#speedRows(), 'Nothing has been generated yet.')}
       ${facts('Memory', this.#memoryRows(model))}

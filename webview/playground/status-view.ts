@@ -11,11 +11,12 @@ export function renderModelLine({ engine, stats }: PlaygroundSession) {
     const words = { off: 'No model loaded', loading: 'Loading the model…', failed: 'The model is not available' };
     return html`<span class="muted">${words[engine.kind]}</span>`;
   }
-  const { modelName, device, deviceReason, weightsBytes } = engine.model;
+  const { modelName, device, weightsBytes } = engine.model;
+  const reason = `${engine.model.deviceReason} ${engine.model.runtimeReason}`;
   const memory = stats ? stats.wasmBytes || weightsBytes + stats.cacheBytes : weightsBytes;
   const title = stats
-    ? `${deviceReason}\nWeights ${formatBytes(weightsBytes)}, remembered prompts ${formatBytes(stats.cacheBytes)}`
-    : deviceReason;
+    ? `${reason}\nWeights ${formatBytes(weightsBytes)}, remembered prompts ${formatBytes(stats.cacheBytes)}`
+    : reason;
   return html`<span class="model-line numbers" title=${title}><b>${modelName}</b>
     <span class="muted">${device === 'webgpu' ? 'WebGPU' : 'WebAssembly'} · ${formatBytes(memory)} of memory</span></span>`;
 }

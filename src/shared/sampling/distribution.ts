@@ -1,11 +1,16 @@
 /** What a model says about the next token before anything is done to it. */
 import { AppError } from '../app-error.ts';
+import { largest, limitOfTop, placesAtLeast, sumExps } from './passes.ts';
 
 export interface Distribution {
+  /** The largest logit. */
+  readonly max: number;
   /** Subtract from a logit to get its log-probability. */
   readonly logTotal: number;
   /** In nats. */
   readonly entropy: number;
+  /** Some logits are -Infinity: tokens that cannot come. */
+  readonly hasImpossible: boolean;
 }
 
 /**
@@ -13,29 +18,33 @@ export interface Distribution {
  * @throws AppError `engine-failed` when a logit is NaN or +Infinity, or when none is finite
  */
 export function describeLogits(logits: Float32Array): Distribution {
-  let max = -Infinity;
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id] as number;
-    if (!(logit < Infinity)) throw notNumbers(id, logit);
-    if (logit > max) max = logit;
-  }
-  if (max === -Infinity) throw notNumbers(0, max);
-  let sum = 0;
-  let weighted = 0;
-  for (let id = 0; id < logits.length; id++) {
-    const below = (logits[id] as number) - max;
-    if (below < -60) continue; // nothing beside 1, however many there are
-    const share = Math.exp(below);
-    sum += share;
-    weighted += share * below;
-  }
-  return { logTotal: max + Math.log(sum), entropy: Math.max(0, Math.log(sum) - weighted / sum) };
+  const max = largest(logits, logits.length);
+  if (!(max < Infinity && max > -Infinity)) throw notNumbers(logits);
+  const { sum, weighted } = sumExps(logits, logits.length, max);
+  return distributionOf({ max, sum, weighted, hasImpossible: logits.includes(-Infinity) });
 }
 
-function notNumbers(id: number, logit: number): AppError {
+export interface LogitSums {
+  /** The largest logit. */
+  readonly max: number;
+  /** Of exp(logit - max). */
+  readonly sum: number;
+  /** Of exp(logit - max) (logit - max). */
+  readonly weighted: number;
+  readonly hasImpossible: boolean;
+}
+
+export function distributionOf({ max, sum, weighted, hasImpossible }: LogitSums): Distribution {
+  const logSum = Math.log(sum);
+  return { max, logTotal: max + logSum, entropy: Math.max(0, logSum - weighted / sum), hasImpossible };
+}
+
+function notNumbers(logits: Float32Array): AppError {
+  const found = logits.findIndex((logit) => !(logit < Infinity));
+  const id = Math.max(0, found);
   return new AppError(
     'engine-failed',
-    `The model's output is not a number (token ${id}: ${logit}). Restart the engine; if it happens again, use WebAssembly as the device.`,
+    `The model's output is not a number (token ${id}: ${logits[id]}). Restart the engine; if it happens again, use WebAssembly as the device.`,
   );
 }
 
@@ -43,14 +52,8 @@ function notNumbers(id: number, logit: number): AppError {
 export function topIds(logits: Float32Array, wanted: number): number[] {
   const size = Math.min(wanted, logits.length);
   if (size === 0) return [];
-  const best: number[] = [];
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id] as number;
-    if (best.length === size && logit <= (logits[best[size - 1] as number] as number)) continue;
-    let place = best.length;
-    while (place > 0 && logit > (logits[best[place - 1] as number] as number)) place--;
-    best.splice(place, 0, id);
-    if (best.length > size) best.pop();
-  }
-  return best;
+  const { least } = limitOfTop(logits, logits.length, size);
+  return placesAtLeast(logits, logits.length, least)
+    .sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b)
+    .slice(0, size);
 }

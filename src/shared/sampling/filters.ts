@@ -5,7 +5,7 @@
  */
 import type { SamplingSettings } from '../sampling-settings.ts';
 import type { Candidates } from './candidates.ts';
-import { keepUntil } from './cutoff.ts';
+import { keepShare, keepTop } from './cutoff.ts';
 import type { TokenHistory } from './token-history.ts';
 
 interface FilterContext {
@@ -26,33 +26,22 @@ const forbidding = -100;
 /** Sums of probabilities are compared with this slack, so that 0.5 of two equal tokens is one token, not two. */
 const slack = 1e-9;
 
-function addTo(candidates: Candidates, id: number, change: (score: number) => number): void {
-  const index = candidates.indexOf(id);
-  if (index >= 0) candidates.scores[index] = change(candidates.scores[index] as number);
-}
-
 export const filters: readonly Filter[] = [
   {
     name: 'constraint',
     isOn: ({ allowed }) => allowed !== undefined,
-    apply: (candidates, { allowed = [] }) => {
-      let next = 0;
-      candidates.keep((_score, id) => {
-        while (next < allowed.length && (allowed[next] as number) < id) next++;
-        return allowed[next] === id;
-      });
-    },
+    apply: (candidates, { allowed = [] }) => candidates.keepIds(allowed),
   },
   {
     name: 'logitBias',
     isOn: ({ settings }) => Object.keys(settings.logitBias ?? {}).length > 0,
     apply: (candidates, { settings }) => {
-      const forbidden = new Set<number>();
+      const forbidden: number[] = [];
       for (const [key, bias] of Object.entries(settings.logitBias ?? {})) {
-        if (bias <= forbidding) forbidden.add(Number(key));
-        else addTo(candidates, Number(key), (score) => score + bias);
+        if (bias <= forbidding) forbidden.push(Number(key));
+        else candidates.change(Number(key), (score) => score + bias);
       }
-      if (forbidden.size > 0) candidates.keep((_score, id) => !forbidden.has(id));
+      candidates.dropIds(forbidden.sort((a, b) => a - b));
     },
   },
   {
@@ -60,7 +49,7 @@ export const filters: readonly Filter[] = [
     isOn: ({ settings }) => settings.repetitionPenalty !== 1,
     apply: (candidates, { settings, history }) => {
       const penalty = settings.repetitionPenalty;
-      for (const id of history.seen) addTo(candidates, id, (score) => (score > 0 ? score / penalty : score * penalty));
+      for (const id of history.seen) candidates.change(id, (score) => (score > 0 ? score / penalty : score * penalty));
     },
   },
   {
@@ -68,14 +57,14 @@ export const filters: readonly Filter[] = [
     isOn: ({ settings }) => settings.frequencyPenalty !== 0,
     apply: (candidates, { settings, history }) => {
       for (const [id, times] of history.answerCounts)
-        addTo(candidates, id, (score) => score - settings.frequencyPenalty * times);
+        candidates.change(id, (score) => score - settings.frequencyPenalty * times);
     },
   },
   {
     name: 'presencePenalty',
     isOn: ({ settings }) => settings.presencePenalty !== 0,
     apply: (candidates, { settings, history }) => {
-      for (const id of history.answerCounts.keys()) addTo(candidates, id, (score) => score - settings.presencePenalty);
+      for (const id of history.answerCounts.keys()) candidates.change(id, (score) => score - settings.presencePenalty);
     },
   },
   {
@@ -83,37 +72,25 @@ export const filters: readonly Filter[] = [
     isOn: ({ settings }) => settings.temperature !== 1,
     apply: (candidates, { settings }) => {
       const { temperature } = settings;
-      const best = candidates.best();
-      if (temperature === 0) return candidates.keepOnly(best);
-      // Relative to the best, so that a temperature near 0 does not overflow.
-      const max = candidates.scores[best] as number;
-      for (let i = 0; i < candidates.count; i++)
-        candidates.scores[i] = ((candidates.scores[i] as number) - max) / temperature;
+      if (temperature === 0) candidates.keepOnly(candidates.best());
+      else candidates.temper(temperature);
     },
   },
   {
     name: 'topK',
     isOn: ({ settings }) => settings.topK > 0,
-    apply: (candidates, { settings }) => {
-      if (settings.topK < candidates.count) keepUntil(candidates, settings.topK, () => 1);
-    },
+    apply: (candidates, { settings }) => keepTop(candidates, settings.topK),
   },
   {
     name: 'topP',
     isOn: ({ settings }) => settings.topP < 1,
-    apply: (candidates, { settings }) => {
-      const total = candidates.logTotal();
-      const target = Math.max(settings.topP - slack, Number.MIN_VALUE);
-      keepUntil(candidates, target, (score) => Math.exp(score - total));
-    },
+    apply: (candidates, { settings }) => keepShare(candidates, Math.max(settings.topP - slack, Number.MIN_VALUE)),
   },
   {
     name: 'minP',
     isOn: ({ settings }) => settings.minP > 0,
     apply: (candidates, { settings }) => {
-      const max = candidates.scores[candidates.best()] as number;
-      const least = max + Math.log(settings.minP) - slack;
-      candidates.keep((score) => score >= least);
+      candidates.keepAtLeast(candidates.bestScore() + Math.log(settings.minP) - slack);
     },
   },
 ];

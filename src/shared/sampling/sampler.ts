@@ -1,8 +1,9 @@
 /** Draws the next token from raw logits, and says what it drew it from. */
 import type { SamplingSettings } from '../sampling-settings.ts';
 import { Candidates } from './candidates.ts';
-import { describeLogits, topIds } from './distribution.ts';
+import { type Distribution, describeLogits, topIds } from './distribution.ts';
 import { filters } from './filters.ts';
+import { expBelow } from './passes.ts';
 import { createRandom, type Random } from './random.ts';
 import type { TokenHistory } from './token-history.ts';
 
@@ -25,6 +26,8 @@ export interface DrawOptions {
   readonly allowed?: readonly number[] | undefined;
   /** Fill `alternatives` and `kept`. */
   readonly details: boolean;
+  /** Of these logits, where the runtime has told. */
+  readonly distribution?: Distribution | undefined;
 }
 
 const alternativeCount = 10;
@@ -41,11 +44,11 @@ export class Sampler {
   }
 
   /** @param logits [vocabSize], left as they are */
-  draw(logits: Float32Array, { history, allowed, details }: DrawOptions): Draw {
-    const raw = describeLogits(logits);
+  draw(logits: Float32Array, { history, allowed, details, distribution }: DrawOptions): Draw {
+    const raw = distribution ?? describeLogits(logits);
     const candidates = this.#candidates;
     const context = { settings: this.#settings, history, allowed };
-    candidates.fill(logits);
+    candidates.fill(logits, raw);
     const kept: { filter: string; count: number }[] = [];
     for (const filter of filters) {
       if (!filter.isOn(context)) continue;
@@ -69,9 +72,11 @@ export class Sampler {
   #choose(logTotal: number): number {
     const { scores, count } = this.#candidates;
     if (count === 1) return 0;
+    const max = this.#candidates.bestScore();
+    const total = Math.exp(logTotal - max);
     let left = this.#random.next();
     for (let i = 0; i < count; i++) {
-      left -= Math.exp((scores[i] as number) - logTotal);
+      left -= expBelow((scores[i] as number) - max) / total;
       if (left < 0) return i;
     }
     return this.#candidates.best(); // rounding left a crumb
@@ -90,7 +95,7 @@ export class Sampler {
 /** Everything is filtered out (every token forbidden, say): the best that may come stays, there is always an answer. */
 function keepBest(candidates: Candidates, logits: Float32Array, allowed: readonly number[] | undefined): void {
   candidates.fill(logits);
-  if (allowed) candidates.keep((_score, id) => allowed.includes(id));
+  if (allowed) candidates.keepIds(allowed);
   if (candidates.count === 0) candidates.fill(logits);
   candidates.keepOnly(candidates.best());
 }

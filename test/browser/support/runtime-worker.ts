@@ -1,4 +1,5 @@
 /** A worker for tests of the runtime alone: the same model on WebAssembly and on WebGPU, side by side. */
+import { ByteFile } from '../../../webview/engine/byte-file.ts';
 import type { Decoder } from '../../../webview/engine/decoder.ts';
 import { prepareDecoderGraph } from '../../../webview/engine/graph/decoder-graph.ts';
 import { createInspection } from '../../../webview/engine/inspect/inspection.ts';
@@ -48,10 +49,10 @@ async function cacheDifference(decoder: Decoder): Promise<number> {
 
 async function compareDevices({ graph, data, config, ortWasm }: RuntimeFiles) {
   const source: DecoderSource = {
-    ort: startOrt(ortWasm),
+    ort: await startOrt(async () => ortWasm),
     original: graph,
     graph: prepareDecoderGraph(graph),
-    externalData: [{ path: 'model_q4.onnx_data', bytes: data }],
+    externalData: [{ path: 'model_q4.onnx_data', file: ByteFile.of(data) }],
     config,
   };
   const watch = { onProgress: () => {} };

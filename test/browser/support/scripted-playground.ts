@@ -15,6 +15,8 @@ const readyState: EngineState = {
     modelName: 'SmolLM2-135M-Instruct',
     device: 'wasm',
     deviceReason: 'There is no WebGPU adapter.',
+    runtime: 'ort',
+    runtimeReason: 'ONNX Runtime.',
     layers: 30,
     heads: 9,
     kvHeads: 3,

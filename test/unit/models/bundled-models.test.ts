@@ -5,7 +5,9 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import manifest from '../../../package.json' with { type: 'json' };
 import { bundledModels } from '../../../src/models/bundled-models.ts';
+import { chunkBytes } from '../../../src/shared/engine-contract.ts';
 
+const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest();
 const root = path.resolve('media/models');
 
 test('every bundled model is in the catalogue', () => {
@@ -24,7 +26,12 @@ test.each(bundledModels)('$id: size and SHA-256 of every file, license beside th
   for (const file of files) {
     const bytes = readFileSync(path.join(folder, file.path));
     expect([file.path, bytes.length]).toEqual([file.path, file.sizeBytes]);
-    expect([file.path, createHash('sha256').update(bytes).digest('hex')]).toEqual([file.path, file.sha256]);
+    expect([file.path, hashOf(bytes).toString('hex')]).toEqual([file.path, file.sha256]);
+    const chunks = Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, i) =>
+      hashOf(bytes.subarray(i * chunkBytes, (i + 1) * chunkBytes)),
+    );
+    const ofChunks = chunks.length === 1 ? undefined : hashOf(Buffer.concat(chunks)).toString('hex');
+    expect([file.path, file.chunksSha256]).toEqual([file.path, ofChunks]);
   }
 });
 

@@ -11,6 +11,8 @@ const model: ModelInfo = {
   modelName: 'Tiny',
   device: 'webgpu',
   deviceReason: 'The adapter agrees with WASM to 2e-5.',
+  runtime: 'ort',
+  runtimeReason: 'ONNX Runtime.',
   layers: 2,
   heads: 2,
   kvHeads: 1,

@@ -7,6 +7,7 @@ import { createRandom } from '../../../src/shared/sampling/random.ts';
 import { type Draw, Sampler } from '../../../src/shared/sampling/sampler.ts';
 import { TokenHistory } from '../../../src/shared/sampling/token-history.ts';
 import { greedySampling, type SamplingSettings } from '../../../src/shared/sampling-settings.ts';
+import { chiSquareLimit } from '../support/statistics.ts';
 import { referenceFilter } from './reference-sampler.ts';
 
 const off: SamplingSettings = { ...greedySampling, temperature: 1 };
@@ -82,13 +83,6 @@ describe('keeps what the reference keeps, on 1,000 random vectors', () => {
     expectLikeReference(3, (r) => ({ ...controls[a]!(r), ...controls[b]!(r) }), 1000),
   );
 });
-
-/** Upper 1 % points of the chi-square distribution (NIST/SEMATECH e-Handbook, 1.3.6.7.4), by degrees of freedom. */
-function chiSquareLimit(freedom: number): number {
-  const table: Record<number, number> = { 1: 6.635, 2: 9.21, 3: 11.345, 4: 13.277, 5: 15.086, 6: 16.812, 7: 18.475 };
-  const wilsonHilferty = freedom * (1 - 2 / (9 * freedom) + 2.3263 * Math.sqrt(2 / (9 * freedom))) ** 3;
-  return table[freedom] ?? wilsonHilferty;
-}
 
 test('finds the same cutoff by sorting all, by sorting a few, and by histogram', () => {
   const random = createRandom(4).next;

@@ -34,6 +34,7 @@ export class NgramDecoder implements Decoder {
   readonly kvHeads = 1;
   readonly headDim = 1;
   readonly device = 'wasm';
+  readonly hasGates = false;
   readonly attention = { refused: 'There is no attention in a table.' };
   readonly counters = { forwardedTokens: 0, tappedBytes: 0 };
   readonly vocabSize: number;

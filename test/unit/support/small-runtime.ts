@@ -1,19 +1,28 @@
 /** Small decoders on the real ONNX Runtime, in Node. */
 import { readFileSync } from 'node:fs';
 import * as ort from 'onnxruntime-web/webgpu';
+import { compileKernels } from '../../../scripts/kernels.mjs';
 import type { Verdict } from '../../../src/shared/engine-contract.ts';
 import { loadDecoder } from '../../../webview/engine/runtime/load-decoder.ts';
+import type { Build } from './kernels.ts';
 import { type SmallDecoderForm, smallConfig, smallDecoder } from './small-decoder.ts';
 
 /** Where `run` can be watched; the types hide that the factory is a class. */
 export const sessionPrototype = (ort.InferenceSession as unknown as { prototype: ort.InferenceSession }).prototype;
 
-function readOrtWasm(): ArrayBuffer {
+export function readOrtWasm(): ArrayBuffer {
   const bytes = readFileSync('node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm');
   return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
 const ortWasm = readOrtWasm();
+
+let compiled: ReturnType<typeof compileKernels> | undefined;
+const readKernels = (build: Build) => async () => {
+  compiled ??= compileKernels();
+  return (await compiled)[build].buffer;
+};
+const kernels = { relaxed: readKernels('relaxed'), plain: readKernels('plain') };
 
 export function loadSmall(form: SmallDecoderForm = {}, knownVerdict?: Verdict) {
   return loadDecoder(
@@ -22,9 +31,17 @@ export function loadSmall(form: SmallDecoderForm = {}, knownVerdict?: Verdict) {
       graphPath: 'model.onnx',
       externalData: [],
       config: smallConfig,
-      ortWasm,
+      ortWasm: async () => ortWasm,
+      kernels,
     },
-    { device: 'wasm', modelId: 'small', onProgress: () => {}, ...(knownVerdict && { knownVerdict }) },
+    {
+      device: 'wasm',
+      runtime: 'ort',
+      cacheLimitBytes: 2 ** 26,
+      modelId: 'small',
+      onProgress: () => {},
+      ...(knownVerdict && { knownVerdict }),
+    },
   );
 }
 

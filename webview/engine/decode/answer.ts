@@ -1,22 +1,18 @@
 /** Our own decode loop: prompt to answer, token by token, with everything that was considered at each. */
-import type {
-  GenerateProgress,
-  GenerateRequest,
-  GenerateResult,
-  TokenStep,
-} from '../../../src/shared/engine-contract.ts';
-import { type Draw, Sampler } from '../../../src/shared/sampling/sampler.ts';
+import type { GenerateProgress, GenerateRequest, GenerateResult } from '../../../src/shared/engine-contract.ts';
+import { Sampler } from '../../../src/shared/sampling/sampler.ts';
 import { TokenHistory } from '../../../src/shared/sampling/token-history.ts';
 import type { Decoder } from '../decoder.ts';
 import type { TextCodec } from '../text/text-codec.ts';
-import { TextStream } from '../text/text-stream.ts';
+import { AnswerWriter } from './answer-writer.ts';
+import { Drafter } from './drafter.ts';
 import { Healing, type SpellingTable } from './healing.ts';
+import { PassTimes } from './pass-times.ts';
 import { prefill } from './prefill.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { fitPrompt } from './prompt-fit.ts';
 import type { Turn } from './scheduler.ts';
-import { StepQueue } from './step-queue.ts';
-import { StopScanner } from './stop-scanner.ts';
+import { TokenPasses } from './token-passes.ts';
 
 /** What an answer is made with: one loaded model. */
 export interface AnswerParts {
@@ -26,6 +22,8 @@ export interface AnswerParts {
   /** Tokens that end an answer. */
   readonly endIds: ReadonlySet<number>;
   readonly spelling: () => SpellingTable;
+  /** Kept with the model, so that an answer need not learn anew when drafts pay. */
+  readonly times?: PassTimes;
 }
 
 export interface AnswerOptions {
@@ -63,18 +61,24 @@ export async function generateAnswer(
   const history = new TokenHistory(prompt.ids, continuation);
   const healing = heal ? new Healing(parts.spelling(), heal) : undefined;
   const writer = new AnswerWriter(codec, ids.slice(-8), sampling.stop);
+  const times = parts.times ?? new PassTimes(decoder.batchedCost, decoder.tokensTogether);
+  const drafter = createDrafter(parts, { request, ids, times });
 
   const { cache, reused } = caches.take(ids);
   let isUsable = true;
+  let passes: TokenPasses | undefined;
   try {
     const rest = ids.slice(reused);
     const report = (done: number) => onProgress({ kind: 'prefill', done, total: rest.length, reused });
-    let logits = await prefill(decoder, cache, rest, { logits: 'last', turn, onProgress: report });
+    const logits = await prefill(decoder, cache, rest, { logits: 'last', turn, onProgress: report, times });
+    passes = new TokenPasses(logits, { decoder, cache, turn, times, drafter });
     const prefilledAt = performance.now();
     let firstTokenAt: number | undefined;
     let finish: Finish | undefined;
     while (!finish) {
-      const draw = sampler.draw(logits, { history, allowed: healing?.allowed(), details: request.details });
+      const draw = sampler.draw(passes.logits, {
+        ...{ history, allowed: healing?.allowed(), details: request.details, distribution: passes.distribution },
+      });
       firstTokenAt ??= performance.now();
       healing?.spelled(codec.tokenBytes[draw.id] ?? new Uint8Array(0));
       history.add(draw.id);
@@ -86,9 +90,8 @@ export async function generateAnswer(
       else if (ids.length >= decoder.contextLength) finish = 'context';
       if (finish) steps.push(...writer.end());
       if (steps.length > 0) onProgress({ kind: 'tokens', steps });
-      if (finish) break;
-      await turn.pause();
-      logits = (await decoder.forward(cache, [draw.id], { logits: 'last', signal: turn.signal })).logits;
+      if (finish) passes.settle(draw.id);
+      else await passes.advance(draw.id, promptTokens + sampling.maxTokens - ids.length);
     }
     const endedAt = performance.now();
     return {
@@ -100,6 +103,7 @@ export async function generateAnswer(
       reusedTokens: reused,
       computedTokens: rest.length,
       generatedTokens: ids.length - promptTokens,
+      ...(drafter && { draftedTokens: drafter.draftedTokens, acceptedTokens: drafter.acceptedTokens }),
       queuedMs,
       prefillMs: prefilledAt - startedAt,
       firstTokenMs: (firstTokenAt ?? endedAt) - startedAt,
@@ -110,8 +114,10 @@ export async function generateAnswer(
     isUsable = turn.signal.aborted; // after a failure of the runtime nobody knows what the cache holds
     throw thrown;
   } finally {
-    if (isUsable) caches.give(cache, ids);
-    else caches.discard(cache);
+    if (isUsable) {
+      passes?.settle();
+      caches.give(cache, ids);
+    } else caches.discard(cache);
   }
 }
 
@@ -121,49 +127,15 @@ function withoutEnd(ids: readonly number[], endIds: ReadonlySet<number>): readon
   return last !== undefined && endIds.has(last) ? ids.slice(0, -1) : ids;
 }
 
-/** Turns draws into steps with text and byte positions. */
-class AnswerWriter {
-  readonly #codec: TextCodec;
-  readonly #stream: TextStream;
-  readonly #scanner: StopScanner;
-  readonly #queue: StepQueue;
-  #bytes = 0;
+interface DraftingOptions {
+  readonly request: GenerateRequest;
+  readonly ids: readonly number[];
+  readonly times: PassTimes;
+}
 
-  /** `before`: the tokens before the answer; the last may have left a character unfinished. */
-  constructor(codec: TextCodec, before: readonly number[], stops: readonly string[]) {
-    this.#codec = codec;
-    this.#stream = new TextStream(Uint8Array.from(before.flatMap((id) => [...(codec.tokenBytes[id] ?? [])])));
-    this.#scanner = new StopScanner(stops);
-    this.#queue = new StepQueue(this.#scanner);
-  }
-
-  get text(): string {
-    return this.#scanner.text;
-  }
-
-  get isStopped(): boolean {
-    return this.#scanner.stopAt !== undefined;
-  }
-
-  write(draw: Draw): TokenStep[] {
-    const bytes = this.#codec.tokenBytes[draw.id] ?? new Uint8Array(0);
-    const startByte = this.#bytes;
-    this.#bytes += bytes.length;
-    return this.#queue.push({
-      id: draw.id,
-      text: this.#stream.push(bytes),
-      startByte,
-      endByte: this.#bytes,
-      rawLogprob: draw.rawLogprob,
-      logprob: draw.logprob,
-      entropy: draw.entropy,
-      alternatives: draw.alternatives.map((one) => ({ ...one, text: this.#codec.textOf(one.id) })),
-      kept: [...draw.kept],
-    });
-  }
-
-  /** A character that is unfinished at the end is left out: a continuation will finish it. */
-  end(): TokenStep[] {
-    return this.#queue.end();
-  }
+function createDrafter({ endIds, codec }: AnswerParts, { request, ids, times }: DraftingOptions): Drafter | undefined {
+  const { speculation, priority, sampling } = request;
+  if (!(speculation ?? priority === 'inline')) return undefined;
+  const hasStop = (id: number) => sampling.stop.some((stop) => codec.textOf(id).includes(stop));
+  return new Drafter(ids, { times, isLast: (id) => endIds.has(id) || hasStop(id) });
 }

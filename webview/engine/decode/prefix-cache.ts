@@ -22,9 +22,10 @@ export class PrefixCache {
   readonly #entries: Entry[] = [];
   readonly #leased = new Set<Cache>();
 
-  constructor(decoder: Pick<Decoder, 'createCache'>, limitBytes: number) {
+  constructor(decoder: Pick<Decoder, 'createCache' | 'onFull'>, limitBytes: number) {
     this.#decoder = decoder;
     this.#limitBytes = limitBytes;
+    decoder.onFull?.(() => this.#dropOldest());
   }
 
   get count(): number {
@@ -105,11 +106,13 @@ export class PrefixCache {
   }
 
   #evict(): void {
-    while (this.sizeBytes > this.#limitBytes) {
-      const [oldest] = this.#entries;
-      if (!oldest) return;
-      this.#drop(oldest);
-    }
+    while (this.sizeBytes > this.#limitBytes && this.#dropOldest());
+  }
+
+  #dropOldest(): boolean {
+    const [oldest] = this.#entries;
+    if (oldest) this.#drop(oldest);
+    return oldest !== undefined;
   }
 }
 

@@ -2,8 +2,8 @@
 import { AppError } from '../../../src/shared/app-error.ts';
 import type { WorkerContract } from '../../../src/shared/engine-contract.ts';
 import type { Params, Result } from '../../../src/shared/peer.ts';
-import { describeLogits, topIds } from '../../../src/shared/sampling/distribution.ts';
-import type { Decoder } from '../decoder.ts';
+import { type Distribution, describeLogits, topIds } from '../../../src/shared/sampling/distribution.ts';
+import type { Decoder, ForwardResult } from '../decoder.ts';
 import { prefill } from './prefill.ts';
 import type { Turn } from './scheduler.ts';
 
@@ -31,8 +31,7 @@ export async function scoreTokens(
     nextLogprobs: new Float32Array(Math.max(0, ids.length - 1)),
   };
   let wantedAt = 0;
-  const readRow = (row: Float32Array, position: number) => {
-    const { logTotal } = describeLogits(row);
+  const readRow = (row: Float32Array, { logTotal }: Distribution, position: number) => {
     const logprob = (id: number) => (row[id] as number) - logTotal;
     const best = topIds(row, width);
     result.topIds.set(best, position * width);
@@ -44,9 +43,11 @@ export async function scoreTokens(
   const cache = decoder.createCache();
   try {
     const { vocabSize } = decoder;
-    const onLogits = (logits: Float32Array, start: number) => {
-      for (let row = 0; row * vocabSize < logits.length; row++)
-        readRow(logits.subarray(row * vocabSize, (row + 1) * vocabSize), start + row);
+    const onLogits = ({ logits, distributions }: ForwardResult, start: number) => {
+      for (let row = 0; row * vocabSize < logits.length; row++) {
+        const one = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
+        readRow(one, distributions?.[row] ?? describeLogits(one), start + row);
+      }
     };
     await prefill(decoder, cache, ids, { logits: 'all', turn, onProgress, onLogits });
     return result;

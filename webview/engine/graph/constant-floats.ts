@@ -1,5 +1,6 @@
 /** Reads a float constant of a graph: an initialiser, inline or in external data, or a cast of one. */
 import { AppError } from '../../../src/shared/app-error.ts';
+import type { ByteFile } from '../byte-file.ts';
 import { brainFloatToFloat, halfToFloat } from './half.ts';
 import { type TensorProto, TensorProto_DataLocation, TensorProto_DataType } from './onnx_pb.js';
 import { isOperator, type OnnxModel } from './onnx-model.ts';
@@ -7,7 +8,7 @@ import { isOperator, type OnnxModel } from './onnx-model.ts';
 export interface ExternalData {
   /** As the graph names it: a file name beside the graph. */
   readonly path: string;
-  readonly bytes: Uint8Array;
+  readonly file: ByteFile;
 }
 
 export interface ConstantFloats {
@@ -50,9 +51,9 @@ function rawBytes(tensor: TensorProto, external: readonly ExternalData[]): Uint8
   const entry = (key: string) => tensor.externalData.find((candidate) => candidate.key === key)?.value;
   const location = entry('location')?.replace(/^\.\//, '');
   const offset = Number(entry('offset') ?? 0);
-  const file = external.find(({ path }) => path === location);
-  const length = Number(entry('length') ?? (file ? file.bytes.length - offset : 0));
-  if (!file || offset + length > file.bytes.length)
+  const file = external.find(({ path }) => path === location)?.file;
+  const length = Number(entry('length') ?? (file ? file.sizeBytes - offset : 0));
+  if (!file || offset + length > file.sizeBytes)
     throw new AppError('model-damaged', `The model file ${location} is missing or too short. Reload the model.`);
-  return file.bytes.subarray(offset, offset + length);
+  return file.read(offset, length);
 }

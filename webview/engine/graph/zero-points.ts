@@ -8,6 +8,7 @@
  * a product does so one time in four, a tensor of hundreds never.
  */
 import { create } from '@bufbuild/protobuf';
+import { ByteFile } from '../byte-file.ts';
 import { constantFloats, type ExternalData } from './constant-floats.ts';
 import {
   StringStringEntryProtoSchema,
@@ -65,7 +66,7 @@ export function restoreZeroPoints(graph: Uint8Array, externalData: readonly Exte
   }
   return {
     graph: writeModel(model),
-    externalData: [...externalData, { path: restoredPath, bytes }],
+    externalData: [...externalData, { path: restoredPath, file: ByteFile.of(bytes) }],
     restored: restored.length,
   };
 }

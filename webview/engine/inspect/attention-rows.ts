@@ -1,6 +1,7 @@
 /**
  * Attention weights from queries and keys, a row at a time: softmax(scale * q . k), softcapped where the model does it,
- * over the keys that the query may see.
+ * over the keys that the query may see. A head with a sink adds exp(sink) to the sum, as if to one key more without a
+ * value (https://arxiv.org/abs/2309.17453, as gpt-oss has it): its rows sum to less than 1.
  */
 import type { AttentionSpec, LayerTap } from '../decoder.ts';
 
@@ -14,7 +15,7 @@ export interface HeadShape {
 export function forEachRow(
   { query, key }: LayerTap,
   { heads, kvHeads, headDim }: HeadShape,
-  { scale, softcap, window }: AttentionSpec,
+  { scale, softcap, window, sinks }: AttentionSpec,
   head: number,
   onRow: (query: number, weights: Float32Array, firstKey: number) => void,
 ): void {
@@ -35,7 +36,7 @@ export function forEachRow(
       const score = weights[j]! * scale;
       weights[j] = softcap === undefined ? score : softcap * Math.tanh(score / softcap);
     }
-    softmax(weights);
+    softmax(weights, sinks?.[head]);
     onRow(i, weights, first);
   }
 }
@@ -58,10 +59,10 @@ function scores(query: Float32Array, keys: Float32Array, first: number, out: Flo
   }
 }
 
-function softmax(row: Float32Array): void {
-  let max = Number.NEGATIVE_INFINITY;
+function softmax(row: Float32Array, sink = Number.NEGATIVE_INFINITY): void {
+  let max = sink;
   for (const score of row) if (score > max) max = score;
-  let sum = 0;
+  let sum = Math.exp(sink - max);
   for (let j = 0; j < row.length; j++) {
     const weight = Math.exp(row[j]! - max);
     row[j] = weight;

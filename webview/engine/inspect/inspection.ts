@@ -48,6 +48,7 @@ export async function createInspection(
         logits: 'none',
         taps: all,
         tapPast,
+        arithmetic: 'float32',
         ...(signal && { signal }),
       });
       for (const layer of all)

@@ -43,7 +43,7 @@ export async function openDecoder(source: DecoderSource, options: OpenOptions): 
       device: options.device,
       heads: 'refused' in attention ? configNumber(config, 'num_attention_heads', 'n_head') : attention[0]!.heads,
       vocabSize: typeof declared === 'number' ? declared : configNumber(config, 'vocab_size'),
-      contextLength: configNumber(config, 'max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len'),
+      contextLength: contextLengthOf(config),
       maxChunk: options.maxChunk,
       tappers: options.isEdited
         ? createTappers(source, wiring.headDim)
@@ -63,7 +63,7 @@ async function createSession(source: DecoderSource, { device, isEdited }: OpenOp
     return await ort.InferenceSession.create(isEdited ? graph.bytes : original, {
       executionProviders: [device],
       logSeverityLevel: 3, // warnings that some shape arithmetic stays on the CPU are no news
-      externalData: externalData.map(({ path, bytes }) => ({ path, data: bytes })),
+      externalData: externalData.map(({ path, file }) => ({ path, data: file.whole() })),
       ...(device === 'webgpu' && { preferredOutputLocation: onGpu }),
     });
   } catch (cause) {
@@ -84,6 +84,11 @@ function createTappers(
       if (found) constants.set(name, found);
     }
   return attention.map((layer) => createLayerTapper(layer, headDim, constants));
+}
+
+/** @throws AppError `model-damaged` when config.json does not tell. */
+export function contextLengthOf(config: Readonly<Record<string, unknown>>): number {
+  return configNumber(config, 'max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len');
 }
 
 function configNumber(config: Readonly<Record<string, unknown>>, ...names: string[]): number {

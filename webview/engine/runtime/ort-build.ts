@@ -1,5 +1,5 @@
 /**
- * Starts ONNX Runtime Web from bytes that the page fetched: a worker made from a blob cannot fetch, and nothing may come
+ * Starts ONNX Runtime Web from bytes that the page fetches: a worker made from a blob cannot fetch, and nothing may come
  * from the network.
  */
 import type * as Ort from 'onnxruntime-web';
@@ -8,13 +8,13 @@ import { AppError } from '../../../src/shared/app-error.ts';
 
 export type { Ort };
 
-export function startOrt(wasmBinary: ArrayBuffer): typeof Ort {
+export async function startOrt(readWasm: () => Promise<ArrayBuffer>): Promise<typeof Ort> {
   if (!hasWasmSimd())
     throw new AppError(
       'unsupported-platform',
       'This browser engine has no WebAssembly SIMD, which Glasshead needs. Update VS Code or the browser it runs in.',
     );
-  ort.env.wasm.wasmBinary = wasmBinary;
+  ort.env.wasm.wasmBinary = await readWasm();
   // transformers.js, which shares this module, names a server on the network here as soon as it is imported.
   delete ort.env.wasm.wasmPaths;
   // Webviews are not cross-origin isolated; and more threads would need a script address, which a blob worker has not.

@@ -35,6 +35,7 @@ export class OrtDecoder implements Decoder {
   readonly contextLength: number;
   readonly maxChunk: number;
   readonly device: 'webgpu' | 'wasm';
+  readonly hasGates = false;
   readonly attention: readonly AttentionSpec[] | { readonly refused: string };
   readonly counters = { forwardedTokens: 0, tappedBytes: 0 };
   readonly #parts: OrtDecoderParts;
@@ -63,6 +64,11 @@ export class OrtDecoder implements Decoder {
     throwIfAborted(options.signal);
     if (this.#failed) throw this.#failed;
     if (!(cache instanceof OrtCache)) throw new TypeError('This cache belongs to another runtime.');
+    if (options.gates || options.tapOutputs)
+      throw new AppError(
+        'model-unsupported',
+        'ONNX Runtime runs this model; gates and outputs of heads need the other runtime.',
+      );
     if (tokens.length === 0 || tokens.length > this.maxChunk)
       throw new RangeError(`A forward pass takes 1 to ${this.maxChunk} tokens, not ${tokens.length}.`);
     const total = cache.length + tokens.length;

@@ -6,9 +6,9 @@ import { isCancelled, toAppError } from '../../../src/shared/app-error.ts';
 import type { LoadProgress, Verdict } from '../../../src/shared/engine-contract.ts';
 import { type DecoderSource, openDecoder, wasmChunk } from './decoder-source.ts';
 import { largestStep, type ProbeReference, probe, takeReference } from './probe.ts';
-import { type AdapterWish, chooseAdapter } from './web-gpu-adapter.ts';
+import type { AdapterChoice } from './web-gpu-adapter.ts';
 
-export interface SelectOptions extends AdapterWish {
+export interface SelectOptions {
   readonly modelId: string;
   readonly knownVerdict?: Verdict | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -21,8 +21,11 @@ export interface Selection {
   readonly sample?: Float32Array;
 }
 
-export async function selectRuntime(source: DecoderSource, options: SelectOptions): Promise<Selection> {
-  const choice = await chooseAdapter(options);
+export async function selectRuntime(
+  source: DecoderSource,
+  choice: AdapterChoice,
+  options: SelectOptions,
+): Promise<Selection> {
   const adapter = 'adapter' in choice ? choice.adapter : 'none tried';
   const key = [options.modelId, await fingerprint(source.original), source.ort.env.versions.web, adapter].join(' | ');
   if (options.knownVerdict?.key === key)

@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { ByteFile } from '../../../../webview/engine/byte-file.ts';
 import { constantFloats } from '../../../../webview/engine/graph/constant-floats.ts';
 import { readModel } from '../../../../webview/engine/graph/onnx-model.ts';
 import { exactZeroPoints, restoreZeroPoints } from '../../../../webview/engine/graph/zero-points.ts';
 
 const folder = 'media/models/SmolLM2-135M-Instruct/onnx';
 const graph = new Uint8Array(readFileSync(`${folder}/model_q4.onnx`));
-const externalData = [
-  { path: 'model_q4.onnx_data', bytes: new Uint8Array(readFileSync(`${folder}/model_q4.onnx_data`)) },
-];
+const externalData = [{ path: 'model_q4.onnx_data', file: ByteFile.of(readFileSync(`${folder}/model_q4.onnx_data`)) }];
 const half = (value: number) =>
   Math.round(value * 2 ** (10 - Math.floor(Math.log2(value)))) / 2 ** (10 - Math.floor(Math.log2(value)));
 

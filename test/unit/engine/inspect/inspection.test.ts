@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LayerTap } from '../../../../webview/engine/decoder.ts';
+import type { AttentionSpec, LayerTap } from '../../../../webview/engine/decoder.ts';
 import { Inspection } from '../../../../webview/engine/inspect/inspection.ts';
 
 const shape = { heads: 2, kvHeads: 1, headDim: 8 };
@@ -8,7 +8,7 @@ function wave(count: number, phase: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => 3 * Math.sin(i * 1.7 + phase));
 }
 
-function inspectionOf(tokens: number, spec = { scale: 0.5 }): Inspection {
+function inspectionOf(tokens: number, spec: AttentionSpec = { scale: 0.5 }): Inspection {
   const tap = (phase: number): LayerTap => ({
     query: wave(shape.heads * tokens * shape.headDim, phase),
     key: wave(shape.kvHeads * tokens * shape.headDim, phase + 1),
@@ -26,6 +26,23 @@ describe('an inspection', () => {
       expect(row.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 5);
       expect(row.subarray(query + 1).every((weight) => weight === 0)).toBe(true);
     }
+  });
+
+  it('leaves a sink its part of every row', () => {
+    const n = 5;
+    const plain = inspectionOf(n, { scale: 0.05 }).map(0, 1);
+    const sunk = inspectionOf(n, { scale: 0.05, sinks: Float32Array.of(0, 0.7) }).map(0, 1);
+    for (let query = 0; query < n; query++) {
+      const rest = sunk.subarray(query * n, (query + 1) * n).reduce((sum, weight) => sum + weight, 0);
+      expect(rest).toBeLessThan(1);
+      for (let key = 0; key <= query; key++)
+        expect(sunk[query * n + key]! / rest).toBeCloseTo(plain[query * n + key]!, 5);
+    }
+    // One key: exp(score) / (exp(score) + exp(0.7)).
+    const tap = { query: wave(2 * n * 8, 0), key: wave(n * 8, 1) };
+    let score = 0;
+    for (let dim = 0; dim < 8; dim++) score += 0.05 * tap.query[n * 8 + dim]! * tap.key[dim]!;
+    expect(sunk[0]).toBeCloseTo(1 / (1 + Math.exp(0.7 - score)), 5);
   });
 
   it.each([
