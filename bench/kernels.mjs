@@ -60,7 +60,15 @@ async function measure(input) {
       return { descriptor, rows, columns, sizeBytes };
     };
     /** @type {[number, number][]} */
-    const shapes = [[576, 576], [192, 576], [192, 576], [576, 576], [1536, 576], [1536, 576], [576, 1536]]; // biome-ignore format: one line
+    const shapes = [
+      [576, 576],
+      [192, 576],
+      [192, 576],
+      [576, 576],
+      [1536, 576],
+      [1536, 576],
+      [576, 1536],
+    ];
     const layers = Array.from({ length: 30 }, () =>
       shapes.map(([rows, columns]) => matrix(0, rows, columns, 1)),
     ).flat();

@@ -118,7 +118,7 @@ test('the same seed gives the same text, and computes the prompt once', async ()
 });
 
 test('a newer inline request cancels the older one, and what is urgent goes first', async () => {
-  const slow = generate('A long story about the sea:', { priority: 'background', sampling: { maxTokens: 8 } });
+  const slow = generate('A long story about the sea:', { priority: 'background', sampling: { maxTokens: 48 } });
   const old = generate('const a =', { priority: 'inline' }).catch((error) => error.code);
   const fresh = generate('const b =', { priority: 'inline', sampling: { maxTokens: 1 } });
   const order: string[] = [];

@@ -17,7 +17,7 @@ afterAll(() => engine?.close());
 const input = { kind: 'text', text: 'def add(a, b):\n    return' } as const;
 const generation = {
   input,
-  sampling: { ...greedySampling, maxTokens: 200 },
+  sampling: { ...greedySampling, maxTokens: 4000, logitBias: { 2: -100 } }, // no end token: it does not end by itself
   priority: 'interactive',
   overflow: 'refuse',
   details: false,
@@ -71,7 +71,7 @@ describe('the worker is terminated', () => {
   });
 
   test('while it inspects', async () => {
-    const text = 'The quick brown fox jumps over the lazy dog. '.repeat(12);
+    const text = 'The quick brown fox jumps over the lazy dog. '.repeat(40);
     const inspection = { input: { kind: 'text', text }, priority: 'interactive' } as const;
     const outcome = await killDuring((onProgress) => engine.call('inspect', inspection, { onProgress }));
     expect(outcome).toMatchObject(died);

@@ -80,12 +80,13 @@ test('what was typed otherwise and deleted again brings it back without the mode
   await expect.poll(shown).toBe(whole);
 });
 
-test('a cursor that moves away ends the work', async () => {
+test('a cursor that moves away leaves no suggestion behind', async () => {
   await open('moved.py', `# moved\n${subtract}`);
   await host.page.keyboard.type('a');
   await expect.poll(outcome, { timeout: 20_000 }).toMatch(/no suggestion: not there yet|suggested/);
   await host.page.keyboard.press('Home');
-  await expect.poll(outcome, { timeout: 20_000 }).toMatch(/no suggestion: (typing went on|a word follows the cursor)/);
+  await expect.poll(() => ghost().count(), { timeout: 20_000 }).toBe(0);
+  await host.page.waitForTimeout(1000); // an answer that came late would show
   expect(await ghost().count()).toBe(0);
 });
 
