@@ -118,7 +118,8 @@ describe('the playground', () => {
     await composer().fill('Not sent yet');
     await page.locator('.system textarea').fill('Answer briefly.');
     const [answers, versions] = [await texts('token-view'), await page.locator('.versions').innerText()];
-    await page.waitForTimeout(1500); // what a person needs to reach for the reload
+    // VS Code in a browser writes the state of its editors every 5 s, and not when it is left.
+    await page.waitForTimeout(7000);
     await host.reload();
     page = await host.webview('playground', { timeoutMs: 60_000 });
     await page.locator('token-view').waitFor(patient);
