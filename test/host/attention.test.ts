@@ -153,7 +153,8 @@ describe('a selection', () => {
     await panel.locator('.heatmap-scroller').focus();
     for (const key of ['PageDown', ...Array(5).fill('ArrowRight')]) await host.page.keyboard.press(key);
     const shown = panel.locator('.readout .weight[data-query="10"][data-key="5"]');
-    expect(Number(await shown.innerText())).toBeCloseTo(weights(3, 4, 10, 5), 3);
+    // The heads asked for before may still pass by.
+    await poll(async () => Math.abs(Number(await shown.innerText()) - weights(3, 4, 10, 5)) < 5e-4).toBe(true);
   });
 
   test('is shaded in the editor where its tokens stand, both ways, by a click in the panel', async () => {
