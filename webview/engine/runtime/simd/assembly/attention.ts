@@ -9,6 +9,7 @@ import { AttentionWords, paddedDim } from './attention-words';
 import { appendRows, keysOf, pageTokens, valuesOf } from './cache-page';
 import { MachineState, Segment } from './machine-state';
 import { storeLanes } from './vector';
+import { endOf, firstOf, isFirst, meet, ownOffset, partOf, threads } from './threads';
 
 /** Queries that go through a page together, each in a slot of the scratch memory. */
 const mostQueries: i32 = 64;
@@ -31,7 +32,7 @@ class Scratch {
   expanded: usize;
 }
 
-const scratch = changetype<Scratch>(memory.data(32, 16));
+const scratch = changetype<Scratch>(memory.data(32, 16) + ownOffset);
 
 /** Queries `first` to `first + count` of [row][head of a group], of some kv heads; each of these has `slots` slots. */
 @unmanaged
@@ -43,13 +44,13 @@ class Block {
   slots: i32;
 }
 
-const block = changetype<Block>(memory.data(20, 16));
+const block = changetype<Block>(memory.data(20, 16) + ownOffset);
 
 /** `words`: docs/simd-runtime.md, opcode 5. */
 export function attention(words: usize, rows: i32, state: usize): void {
   const step = changetype<AttentionWords>(words);
   const run = changetype<MachineState>(state);
-  layOut(run.attention, step.headDim);
+  layOut(partOf(run.attention, scratchBytes(step.headDim)), step.headDim);
   const taps = run.taps ? run.taps + (<usize>step.layer << 4) : 0;
   if (taps) copyRows(step.query, step.queryStride, rows, step.heads * step.headDim, load<usize>(taps));
   if (taps && step.residual)
@@ -57,9 +58,17 @@ export function attention(words: usize, rows: i32, state: usize): void {
   for (let i = 0; i < run.segmentCount; i++) {
     const segment = changetype<Segment>(run.segments + <usize>i * offsetof<Segment>());
     appendRows(step, segment, run.numberBytes);
+    meet();
     attendSegment(step, run, segment);
   }
+  if (taps) meet();
   if (taps) copyRows(step.to, step.toStride, rows, step.heads * step.headDim, load<usize>(taps, 4));
+}
+
+/** docs/simd-runtime.md, state word 12. */
+@inline
+function scratchBytes(headDim: i32): usize {
+  return <usize>(160 * paddedDim(headDim) + 2304) << 2;
 }
 
 function layOut(at: usize, headDim: i32): void {
@@ -77,6 +86,7 @@ function layOut(at: usize, headDim: i32): void {
 
 function copyRows(from: usize, stride: i32, rows: i32, width: i32, to: usize): void {
   if (!to) return;
+  if (!isFirst()) return;
   for (let row = 0; row < rows; row++) {
     memory.copy(to, from, <usize>width << 2);
     from += <usize>stride << 2;
@@ -89,12 +99,17 @@ function attendSegment(step: AttentionWords, run: MachineState, segment: Segment
   const queries = segment.rows * (step.heads / step.kvHeads);
   block.slots = min(mostQueries, (queries + 3) & ~3);
   const together = mostQueries / block.slots;
-  for (let head = 0; head < step.kvHeads; head += together) {
+  // Threads share the queries of a head where there are enough of them, in fours; else the heads.
+  const fours = (queries + 3) >> 2;
+  const isByQuery = !ASC_FEATURE_THREADS || fours >= 2 * threads();
+  const endHead = isByQuery ? step.kvHeads : endOf(step.kvHeads);
+  const end = ASC_FEATURE_THREADS && isByQuery ? min(queries, endOf(fours) << 2) : queries;
+  for (let head = isByQuery ? 0 : firstOf(step.kvHeads); head < endHead; head += together) {
     block.firstHead = head;
-    block.heads = min(together, step.kvHeads - head);
-    for (let first = 0; first < queries; first += mostQueries) {
+    block.heads = min(together, endHead - head);
+    for (let first = isByQuery ? firstOf(fours) << 2 : 0; first < end; first += mostQueries) {
       block.first = first;
-      block.count = min(mostQueries, queries - first);
+      block.count = min(mostQueries, end - first);
       attendBlock(step, run, segment);
     }
   }

@@ -2,6 +2,7 @@
 import { AttentionWords, paddedDim } from './attention-words';
 import { expandHalves, floatsToHalves } from './half';
 import { Segment } from './machine-state';
+import { endOf, firstOf } from './threads';
 import { storeLanes } from './vector';
 
 export const pageTokens: i32 = 32;
@@ -23,7 +24,7 @@ export function valueOffset(step: AttentionWords, kvHead: i32): usize {
 
 /** Writes the keys and values of the segment's rows behind those that the cache holds. */
 export function appendRows(step: AttentionWords, segment: Segment, numberBytes: i32): void {
-  for (let row = 0; row < segment.rows; row++) {
+  for (let row = firstOf(segment.rows), end = endOf(segment.rows); row < end; row++) {
     const position = segment.past + row;
     const page = load<usize>(segment.pages + (<usize>(position >> 5) << 2));
     const slot = position & 31;

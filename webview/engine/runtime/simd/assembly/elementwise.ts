@@ -1,6 +1,7 @@
 /** Steps that go number by number. Rows may be changed in place. */
 import { activate } from './activation';
 import { storeLanes } from './vector';
+import { endOf, firstOf } from './threads';
 
 @unmanaged
 class UnaryWords {
@@ -66,7 +67,7 @@ export function unary(words: usize, rows: i32): void {
 
 @inline
 function unaryOf(name: i32, step: UnaryWords, rows: i32): void {
-  for (let row = 0; row < rows; row++) {
+  for (let row = firstOf(rows), end = endOf(rows); row < end; row++) {
     const from = step.from + ((<usize>row * step.fromStride) << 2);
     const to = step.to + ((<usize>row * step.toStride) << 2);
     for (let i = 0; i < step.width; i += 4) {
@@ -99,7 +100,7 @@ export function glu(words: usize, rows: i32): void {
 
 @inline
 function gluOf(name: i32, step: GluWords, rows: i32): void {
-  for (let row = 0; row < rows; row++) {
+  for (let row = firstOf(rows), end = endOf(rows); row < end; row++) {
     const gate = step.gate + ((<usize>row * step.gateStride) << 2);
     const up = step.up + ((<usize>row * step.upStride) << 2);
     const to = step.to + ((<usize>row * step.toStride) << 2);
@@ -131,7 +132,7 @@ function binaryOf(name: i32, step: BinaryWords, rows: i32): void {
   const isNumber = step.kind == 2;
   const number = f32x4.splat(reinterpret<f32>(<u32>step.right));
   const rightStride = step.kind == 0 ? <usize>step.rightStride << 2 : 0;
-  for (let row = 0; row < rows; row++) {
+  for (let row = firstOf(rows), end = endOf(rows); row < end; row++) {
     const left = step.left + ((<usize>row * step.leftStride) << 2);
     const right = step.right + <usize>row * rightStride;
     const to = step.to + ((<usize>row * step.toStride) << 2);

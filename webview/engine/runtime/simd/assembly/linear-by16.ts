@@ -5,10 +5,11 @@
 import { addDot, firstDot, widen } from './linear-dot';
 import { kindQ4, lowNibbles, Matrix, minimaOf, multiplyAdd, quadBytes, scalesOf } from './linear-matrix';
 import { recordOfActivations } from './quantise';
+import { ownOffset } from './threads';
 
 const mostTokens = 32;
 /** For each token 8 rows float32. */
-const sums = memory.data(mostTokens * 32, 64);
+const sums = memory.data(mostTokens * 32, 64) + ownOffset;
 
 /** `bias` float32 [R8] or 0; `to` [rows][toStride]. */
 export function by16(m: Matrix, rows: i32, x: usize, bias: usize, to: usize, toStride: i32): void {

@@ -1,14 +1,15 @@
 /** Products of every kind of matrix with float32 activations. */
 import { panelOf } from './linear-expand';
 import { Matrix, multiplyAdd } from './linear-matrix';
+import { ownOffset } from './threads';
 
 const mostTokens = 32;
 /** A panel of 8 rows stays in the first-level cache. */
 const mostColumns = 256;
 
-const panel = memory.data(mostColumns * 32, 64);
+const panel = memory.data(mostColumns * 32, 64) + ownOffset;
 /** For each token the sums over even columns of 8 rows, then those over odd ones: 4 independent chains. */
-const sums = memory.data(mostTokens * 64, 64);
+const sums = memory.data(mostTokens * 64, 64) + ownOffset;
 
 /**
  * `from` is [rows][fromStride] float32, of which the matrix's columns count; `bias` float32 [R8] or 0; `to`

@@ -1,8 +1,9 @@
 /** The sums of four tokens across blocks: eight rows of each. */
 import { multiplyAdd } from './linear-matrix';
 import { recordOfActivations } from './quantise';
+import { ownOffset } from './threads';
 
-export const sums = memory.data(4 * 32, 64);
+export const sums = memory.data(4 * 32, 64) + ownOffset;
 
 /** Adds the product of a block to 4 rows of each token; `x` and `sum` are of the first, the dots int32. */
 @inline

@@ -1,5 +1,6 @@
 /** RMS and layer normalisation with what is fused into them: sums in float32 in one fixed order. */
 import { multiplyAdd, storeLanes, sumOfLanes } from './vector';
+import { endOf, firstOf } from './threads';
 
 @unmanaged
 class NormWords {
@@ -29,7 +30,7 @@ export function norm(words: usize, rows: i32): void {
   const step = changetype<NormWords>(words);
   const groups = step.groups;
   const size = step.size;
-  for (let row = 0; row < rows; row++) {
+  for (let row = firstOf(rows), end = endOf(rows); row < end; row++) {
     const to = step.to + ((<usize>row * step.toStride) << 2);
     const x = addUp(step, row, to);
     for (let group = 0; group < groups; group++) {

@@ -1,9 +1,11 @@
 /** Activations to int8, in the form that the kernels of the products read straight through. */
 
+import { endOf, firstOf, ownOffset } from './threads';
+
 /** Bytes of a record: 32 activations of a token. */
 export const recordOfActivations: usize = 64;
 
-const tail = memory.data(128, 16);
+const tail = memory.data(128, 16) + ownOffset;
 
 /** Bytes that `quantiseRows` writes, and three records more: four tokens are read where there may be one. */
 export function quantisedBytes(rows: i32, columns: i32): i32 {
@@ -16,7 +18,8 @@ export function quantisedBytes(rows: i32, columns: i32): i32 {
  */
 export function quantiseRows(from: usize, fromStride: i32, rows: i32, columns: i32, to: usize): void {
   const whole = columns >> 5;
-  for (let row = 0; row < rows; row++) {
+  if (ASC_FEATURE_THREADS) from += <usize>(firstOf(rows) * fromStride) << 2;
+  for (let row = firstOf(rows), end = endOf(rows); row < end; row++) {
     let out = to + <usize>row * recordOfActivations;
     let at = from;
     for (let block = 0; block < whole; block++) {

@@ -1,5 +1,6 @@
 /** Rotary position embedding (https://arxiv.org/abs/2104.09864) in place, with the angles of tables. */
 import { storeLanes } from './vector';
+import { endOf, firstOf } from './threads';
 
 @unmanaged
 class RotaryWords {
@@ -19,7 +20,7 @@ class RotaryWords {
 export function rotary(words: usize, rows: i32, positions: usize): void {
   const step = changetype<RotaryWords>(words);
   const half = step.rotaryDim >> 1;
-  for (let row = 0; row < rows; row++) {
+  for (let row = firstOf(rows), end = endOf(rows); row < end; row++) {
     const angles = (<usize>load<i32>(positions + (<usize>row << 2)) * half) << 2;
     let at = step.at + ((<usize>row * step.stride) << 2);
     for (let head = 0; head < step.heads; head++) {
