@@ -1,5 +1,6 @@
 /** One WebAssembly memory with the kernels in it, and who has which part of it. */
 import { AppError } from '../../../../src/shared/app-error.ts';
+import { type StartThread, ThreadPool, threadImports } from './thread-pool.ts';
 
 const wasmPage = 65_536;
 /** 4 MB: each step makes a new ArrayBuffer, which V8 counts in full until it collects the old one. */
@@ -18,17 +19,28 @@ export interface KernelExports {
   readonly [name: string]: (...args: number[]) => unknown;
 }
 
+export interface ThreadOptions {
+  /** Threads that compute, the caller's among them. */
+  readonly count: number;
+  /** The build for threads that share a memory. */
+  readonly kernels: BufferSource;
+  readonly start: StartThread;
+}
+
 export class Machine {
   readonly memory: WebAssembly.Memory;
   readonly exports: KernelExports;
-  /** The kernels have relaxed SIMD. */
-  readonly isRelaxed: boolean;
-  #next = firstAddress;
+  /** Threads that compute. */
+  readonly threads: number;
+  readonly #pool: ThreadPool | undefined;
+  #next: number;
 
-  private constructor(memory: WebAssembly.Memory, exports: KernelExports, isRelaxed: boolean) {
+  private constructor(memory: WebAssembly.Memory, exports: KernelExports, pool?: ThreadPool) {
     this.memory = memory;
     this.exports = exports;
-    this.isRelaxed = isRelaxed;
+    this.#pool = pool;
+    this.threads = pool?.places.offsets.length ?? 1;
+    this.#next = pool ? firstAddress + this.threads * wasmPage : firstAddress;
   }
 
   /**
@@ -37,18 +49,51 @@ export class Machine {
    */
   static async open(builds: { readonly relaxed?: BufferSource; readonly plain?: BufferSource }): Promise<Machine> {
     let cause: unknown;
-    for (const [name, bytes] of Object.entries(builds) as [keyof typeof builds, BufferSource | undefined][]) {
+    for (const bytes of [builds.relaxed, builds.plain]) {
       if (!bytes) continue;
       try {
         const memory = new WebAssembly.Memory({ initial: firstAddress / wasmPage, maximum: 65_536 });
         const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
-        return new Machine(memory, instance.exports as unknown as KernelExports, name === 'relaxed');
+        return new Machine(memory, instance.exports as unknown as KernelExports);
       } catch (thrown) {
         cause = thrown;
       }
     }
     const message = 'The kernels of Glasshead could not be compiled here. Update the browser or VS Code.';
     throw new AppError('engine-failed', message, { cause });
+  }
+
+  /**
+   * With threads beside the caller's. They end with `close`, or with the worker that opened the machine.
+   * @throws AppError `engine-failed` when they cannot be started.
+   */
+  static async openThreads({ count, kernels, start }: ThreadOptions): Promise<Machine> {
+    // One page for what the threads tell each other, and one for the buffers of each but the caller's.
+    const initial = firstAddress / wasmPage + count;
+    const memory = new WebAssembly.Memory({ initial, maximum: 65_536, shared: true });
+    const offsets = Array.from({ length: count }, (_, index) => (index === 0 ? 0 : firstAddress + index * wasmPage));
+    const places = { control: firstAddress, offsets };
+    const module = await WebAssembly.compile(kernels);
+    const { exports } = await WebAssembly.instantiate(module, threadImports(memory, places, 0));
+    const pool = await ThreadPool.start(start, module, memory, places);
+    return new Machine(memory, exports as unknown as KernelExports, pool);
+  }
+
+  /** @throws AppError `engine-failed` when a thread is gone; the machine is then of no more use. */
+  run(plan: number, rows: number, state: number): void {
+    this.#pool?.check();
+    try {
+      this.exports.run(plan, rows, state);
+    } catch (cause) {
+      if (!this.#pool) throw cause;
+      const message = 'A thread of the engine does not answer. If it happens again, set "Threads" to 1 in the settings.';
+      throw new AppError('engine-failed', message, { cause });
+    }
+  }
+
+  /** Ends the threads. */
+  close(): void {
+    this.#pool?.end();
   }
 
   get sizeBytes(): number {

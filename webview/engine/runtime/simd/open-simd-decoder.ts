@@ -14,7 +14,8 @@ import { firstOffset, identityOf, TensorReader } from './tensor-reader.ts';
 export interface SimdSource {
   readonly plan: Plan;
   readonly externalData: readonly ExternalData[];
-  readonly kernels: { readonly relaxed?: BufferSource; readonly plain?: BufferSource };
+  /** Builds for one thread, or a machine that nothing was laid out in. */
+  readonly kernels: { readonly relaxed?: BufferSource; readonly plain?: BufferSource } | Machine;
   readonly contextLength: number;
 }
 
@@ -36,7 +37,7 @@ const maxRows = 32;
  */
 export async function openSimdDecoder(source: SimdSource, options: SimdOptions): Promise<SimdDecoder> {
   const { plan, kernels } = source;
-  const machine = await Machine.open(kernels);
+  const machine = kernels instanceof Machine ? kernels : await Machine.open(kernels);
   const packed = await packAll(machine, source, options);
   const encoded = encodePlan(machine, plan, { maxRows, pack: (weight) => packed.get(identityOf(weight))! });
   const { layers, kvHeads, headDim } = plan;

@@ -72,8 +72,8 @@ export class SimdDecoder implements Decoder {
       widestInput: encoded.widestInput,
       gates: plan.layers * plan.heads,
       numberBytes: pool.shape.numberBytes,
-      // What assembly/attention.ts asks for, whatever the number of rows.
-      attentionScratch: 160 * paddedDim(plan.headDim) + 2304,
+      // What assembly/attention.ts asks for on each thread, whatever the number of rows.
+      attentionScratch: machine.threads * (160 * paddedDim(plan.headDim) + 2304),
     });
     this.#taps = new TapArea(machine, plan, maxRows);
     this.#logits = new LogitsArea(machine, encoded.logits, plan.vocabSize);
@@ -115,12 +115,14 @@ export class SimdDecoder implements Decoder {
       return this.#run(segments, options, tapped);
     } catch (thrown) {
       this.#failed = toAppError(thrown);
+      this.#parts.machine.close();
       throw this.#failed;
     }
   }
 
   async dispose(): Promise<void> {
     this.#failed ??= new AppError('engine-died', 'The model was unloaded.');
+    this.#parts.machine.close();
   }
 
   #checked(items: readonly BatchItem[]): Segment[] {
@@ -154,7 +156,7 @@ export class SimdDecoder implements Decoder {
       gates,
       taps: this.#taps.ask(tapped, options.tapOutputs === true),
     });
-    machine.exports.run(encoded.words, rows, this.#state.address);
+    machine.run(encoded.words, rows, this.#state.address);
     this.#forwardedTokens += rows;
     for (const { cache, tokens } of segments) cache.advance(tokens.length);
     let at = 0;
