@@ -10,11 +10,14 @@ import type {
   Decoder,
   ForwardOptions,
   ForwardResult,
+  Intervention,
   LayerTap,
 } from '../../decoder.ts';
+import { checkIntervention } from '../../intervention.ts';
 import { nextTask } from '../next-task.ts';
 import { readPast } from './cached-past.ts';
 import type { EncodedPlan } from './encode-plan.ts';
+import { InterventionArea } from './intervention-area.ts';
 import { LogitsArea } from './logits-area.ts';
 import type { Machine } from './machine.ts';
 import { MachineState, type Segment } from './machine-state.ts';
@@ -44,11 +47,14 @@ export class SimdDecoder implements Decoder {
   readonly maxChunk: number;
   readonly device = 'wasm';
   readonly hasGates = true;
+  readonly hasPatches = true;
+  readonly hasCuts = true;
   readonly tokensTogether = 4;
   readonly attention: readonly AttentionSpec[];
   readonly #parts: SimdDecoderParts;
   readonly #state: MachineState;
   readonly #taps: TapArea;
+  readonly #changes: InterventionArea;
   readonly #logits: LogitsArea;
   #forwardedTokens = 0;
   #tappedBytes = 0;
@@ -76,6 +82,7 @@ export class SimdDecoder implements Decoder {
       attentionScratch: 160 * paddedDim(plan.headDim) + 2304,
     });
     this.#taps = new TapArea(machine, plan, maxRows);
+    this.#changes = new InterventionArea(machine, plan);
     this.#logits = new LogitsArea(machine, encoded.logits, plan.vocabSize);
   }
 
@@ -108,6 +115,7 @@ export class SimdDecoder implements Decoder {
     throwIfAborted(options.signal);
     if (this.#failed) throw this.#failed;
     const segments = this.#checked(items);
+    this.#checkChanges(items, options);
     const tapped = options.taps ?? [];
     if (tapped.length > 0 && segments.length > 1) throw new RangeError('Taps are of one sequence at a time.');
     for (const { cache, tokens } of segments) cache.reserve(tokens.length);
@@ -123,13 +131,13 @@ export class SimdDecoder implements Decoder {
     this.#failed ??= new AppError('engine-died', 'The model was unloaded.');
   }
 
-  #checked(items: readonly BatchItem[]): Segment[] {
+  #checked(items: readonly BatchItem[]): (Segment & Intervention)[] {
     const rows = items.reduce((sum, { tokens }) => sum + tokens.length, 0);
     if (rows === 0 || rows > this.maxChunk || items.some(({ tokens }) => tokens.length === 0))
       throw new RangeError(`A forward pass takes 1 to ${this.maxChunk} tokens, not ${rows}.`);
     if (new Set(items.map(({ cache }) => cache)).size !== items.length)
       throw new RangeError('Each sequence of a forward pass needs a cache of its own.');
-    return items.map(({ cache, tokens }) => {
+    return items.map(({ cache, tokens, ...changes }) => {
       if (!(cache instanceof SimdCache)) throw new TypeError('This cache belongs to another runtime.');
       const bad = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.vocabSize));
       if (bad !== undefined) throw new RangeError(`There is no token ${bad} in a vocabulary of ${this.vocabSize}.`);
@@ -139,11 +147,22 @@ export class SimdDecoder implements Decoder {
           'context-overflow',
           `The text has ${total} tokens, but this model reads at most ${this.contextLength}. Shorten it.`,
         );
-      return { cache, tokens };
+      return { ...changes, cache, tokens };
     });
   }
 
-  #run(segments: readonly Segment[], options: ForwardOptions, tapped: readonly number[]): ForwardResult[] {
+  #checkChanges(items: readonly BatchItem[], options: ForwardOptions): void {
+    checkIntervention(this, options);
+    const shared = options.cuts ?? [];
+    for (const item of items)
+      checkIntervention(this, shared.length > 0 ? { ...item, cuts: [...shared, ...(item.cuts ?? [])] } : item);
+  }
+
+  #run(
+    segments: readonly (Segment & Intervention)[],
+    options: ForwardOptions,
+    tapped: readonly number[],
+  ): ForwardResult[] {
     const { machine, encoded, arithmetic } = this.#parts;
     const { logits, gates, arithmetic: asked = arithmetic } = options;
     const selected = selectedRows(segments, logits);
@@ -152,6 +171,7 @@ export class SimdDecoder implements Decoder {
       selected,
       isExact: asked === 'float32',
       gates,
+      changes: this.#changes.write(segments, options),
       taps: this.#taps.ask(tapped, options.tapOutputs === true),
     });
     machine.exports.run(encoded.words, rows, this.#state.address);
