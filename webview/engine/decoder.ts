@@ -102,6 +102,8 @@ export interface ForwardResult {
 export interface BatchItem extends Intervention {
   readonly cache: Cache;
   readonly tokens: readonly number[];
+  /** Absent: as the options say. */
+  readonly logits?: ForwardOptions['logits'];
 }
 
 export interface Decoder {

@@ -10,7 +10,6 @@ import type {
   Decoder,
   ForwardOptions,
   ForwardResult,
-  Intervention,
   LayerTap,
 } from '../../decoder.ts';
 import { checkIntervention } from '../../intervention.ts';
@@ -36,6 +35,9 @@ export interface SimdDecoderParts {
   /** How runs that do not say are computed. */
   readonly arithmetic: 'int8' | 'float32';
 }
+
+/** A sequence of a run, what is changed in it, and which of its logits are wanted. */
+type Part = Segment & Omit<BatchItem, 'cache'>;
 
 export class SimdDecoder implements Decoder {
   readonly layers: number;
@@ -131,7 +133,7 @@ export class SimdDecoder implements Decoder {
     this.#failed ??= new AppError('engine-died', 'The model was unloaded.');
   }
 
-  #checked(items: readonly BatchItem[]): (Segment & Intervention)[] {
+  #checked(items: readonly BatchItem[]): Part[] {
     const rows = items.reduce((sum, { tokens }) => sum + tokens.length, 0);
     if (rows === 0 || rows > this.maxChunk || items.some(({ tokens }) => tokens.length === 0))
       throw new RangeError(`A forward pass takes 1 to ${this.maxChunk} tokens, not ${rows}.`);
@@ -158,18 +160,14 @@ export class SimdDecoder implements Decoder {
       checkIntervention(this, shared.length > 0 ? { ...item, cuts: [...shared, ...(item.cuts ?? [])] } : item);
   }
 
-  #run(
-    segments: readonly (Segment & Intervention)[],
-    options: ForwardOptions,
-    tapped: readonly number[],
-  ): ForwardResult[] {
+  #run(segments: readonly Part[], options: ForwardOptions, tapped: readonly number[]): ForwardResult[] {
     const { machine, encoded, arithmetic } = this.#parts;
-    const { logits, gates, arithmetic: asked = arithmetic } = options;
+    const { logits, gates, arithmetic: rounding = arithmetic } = options;
     const selected = selectedRows(segments, logits);
     const rows = this.#state.write({
       segments,
       selected,
-      isExact: asked === 'float32',
+      isExact: rounding === 'float32',
       gates,
       changes: this.#changes.write(segments, options),
       taps: this.#taps.ask(tapped, options.tapOutputs === true),
@@ -178,8 +176,10 @@ export class SimdDecoder implements Decoder {
     this.#forwardedTokens += rows;
     for (const { cache, tokens } of segments) cache.advance(tokens.length);
     let at = 0;
-    return segments.map(({ cache, tokens }) => {
-      const count = logits === 'all' ? tokens.length : logits === 'last' ? 1 : 0;
+    return segments.map((part) => {
+      const { cache, tokens } = part;
+      const asked = part.logits ?? logits;
+      const count = asked === 'all' ? tokens.length : asked === 'last' ? 1 : 0;
       const result = {
         logits: this.#logits.read(at, count),
         distributions: Array.from({ length: count }, (_, row) => this.#logits.describe(at + row)),
@@ -209,12 +209,12 @@ export class SimdDecoder implements Decoder {
   }
 }
 
-function selectedRows(segments: readonly Segment[], logits: ForwardOptions['logits']): number[] {
-  if (logits === 'none') return [];
+function selectedRows(parts: readonly Part[], logits: ForwardOptions['logits']): number[] {
   const selected: number[] = [];
   let row = 0;
-  for (const { tokens } of segments) {
-    for (let i = logits === 'all' ? 0 : tokens.length - 1; i < tokens.length; i++) selected.push(row + i);
+  for (const { tokens, logits: asked = logits } of parts) {
+    const first = asked === 'all' ? 0 : asked === 'last' ? tokens.length - 1 : tokens.length;
+    for (let i = first; i < tokens.length; i++) selected.push(row + i);
     row += tokens.length;
   }
   return selected;
