@@ -7,7 +7,7 @@ import * as v from 'valibot';
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const ids = v.array(count);
 
-const headSchema = v.object({ layer: count, head: count });
+export const headSchema = v.object({ layer: count, head: count });
 export type HeadRef = v.InferOutput<typeof headSchema>;
 
 /** `last`: the position whose prediction is measured; `all`: all up to it. */
