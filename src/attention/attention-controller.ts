@@ -6,9 +6,10 @@ import { isCancelled, toAppError, toWireError } from '../shared/app-error.ts';
 import { cutCount } from '../shared/attention/text-anchor.ts';
 import { labelTokens } from '../shared/attention/token-label.ts';
 import type { Direction, HeadMap } from '../shared/attention/weights.ts';
-import type { PanelState, PanelToken, ShownState } from '../shared/attention-contract.ts';
+import type { HeadTest, PanelState, PanelToken, ShownState } from '../shared/attention-contract.ts';
 import type { EncodedPrompt } from '../shared/engine-contract.ts';
 import type { EngineState } from '../shared/engine-state.ts';
+import { type HeadPlace, testHead } from './head-test.ts';
 import { type Engine, Inspection, type Source } from './inspection.ts';
 import { Shading, type ShadingReport } from './shading.ts';
 
@@ -194,6 +195,10 @@ export class AttentionController {
     if (!shading || !shaded || !this.#inspection) return;
     const map = await this.map(this.#inspection.id, view.layer, view.head).catch(() => undefined);
     if (map && this.#shading === shading && this.#view === view && shading.shaded === shaded) shading.paint(map, view);
+  }
+
+  testHead(inspectionId: number, place: HeadPlace, signal: AbortSignal): Promise<HeadTest> {
+    return testHead(this.#options.engine, this.#require(inspectionId), place, signal);
   }
 
   tokenAtCursor(): number | undefined {

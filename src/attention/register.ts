@@ -64,6 +64,7 @@ export function registerAttention({ context, engine, log }: Parts): vscode.Dispo
         controller.thumbnails(inspectionId, layers, size, signal),
       shade: ({ inspectionId, token, direction }) => controller.shade(inspectionId, token, direction).then(nothing),
       clearShading: () => void controller.clearShading(),
+      testHead: ({ inspectionId, ...place }, { signal }) => controller.testHead(inspectionId, place, signal),
     },
     (fault) => log.warn(`Attention panel: ${fault}`),
   );

@@ -6,6 +6,7 @@
  */
 import * as v from 'valibot';
 import { wireErrorSchema } from './app-error.ts';
+import { causalRecordSchema } from './causal-contract.ts';
 import { promptInputSchema } from './engine-contract.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -72,6 +73,19 @@ export type PanelState = v.InferOutput<typeof panelStateSchema>;
 const order = { params: nothing, progress: nothing, result: nothing } as const;
 const headAddress = { inspectionId: count, layer: count, head: count };
 
+const headTestSchema = v.object({
+  layer: count,
+  head: count,
+  token: count,
+  /** Readable: the token whose probability is measured, and whether it is the one that follows in the text. */
+  target: v.string(),
+  isInText: v.boolean(),
+  /** Without the head's output, and with its mean over the positions of the text itself. */
+  zero: causalRecordSchema,
+  mean: causalRecordSchema,
+});
+export type HeadTest = v.InferOutput<typeof headTestSchema>;
+
 /** What the page asks of the controller. */
 export const attentionHostContract = {
   ready: { params: nothing, progress: nothing, result: panelStateSchema },
@@ -102,6 +116,8 @@ export const attentionHostContract = {
     result: nothing,
   },
   clearShading: order,
+  /** What the prediction behind a token loses without a head. */
+  testHead: { params: v.object({ ...headAddress, token: count }), progress: nothing, result: headTestSchema },
 } as const;
 
 /** What the controller tells the page. */

@@ -5,6 +5,16 @@
  * Offsets are UTF-16 code units of the text given, lengths are counts, times are milliseconds, sizes are bytes.
  */
 import * as v from 'valibot';
+import {
+  causalOperationSchema,
+  causalProgressSchema,
+  causalRecordSchema,
+  controlRequestSchema,
+  effectMeasureSchema,
+  headOperationSchema,
+  headRankingSchema,
+  headSchema,
+} from './causal-contract.ts';
 import type { Params, Progress, Result } from './peer.ts';
 import { samplingSchema } from './sampling-settings.ts';
 
@@ -255,6 +265,19 @@ const inspectionSchema = v.object({
 });
 export type Inspection = v.InferOutput<typeof inspectionSchema>;
 
+/** What a causal test reads and measures. */
+const causalRequest = {
+  input: promptInputSchema,
+  continuation: v.optional(v.array(count)),
+  measure: effectMeasureSchema,
+  /** The position whose prediction of the next token is measured; absent: the last. */
+  at: v.optional(count),
+  control: controlRequestSchema,
+  /** Absent: float32. */
+  arithmetic: v.optional(arithmeticSchema),
+  priority: prioritySchema,
+};
+
 const headAddress = { inspectionId: count, layer: count, head: count };
 
 export const engineMethods = {
@@ -307,6 +330,18 @@ export const engineMethods = {
     result: v.object({ pixels: v.instance(Uint8Array), size: count }), // [layer, head, row, column]
   },
   closeInspection: { params: v.object({ inspectionId: count }), progress: nothing, result: nothing },
+  /** Changes something in attention and compares the prediction of one position: docs/causal-tests.md. */
+  causalTest: {
+    params: v.object({ ...causalRequest, operation: causalOperationSchema }),
+    progress: causalProgressSchema,
+    result: causalRecordSchema,
+  },
+  /** The same for each head in turn; `heads` absent: all. */
+  rankHeads: {
+    params: v.object({ ...causalRequest, operation: headOperationSchema, heads: v.optional(v.array(headSchema)) }),
+    progress: causalProgressSchema,
+    result: headRankingSchema,
+  },
   /** Memory and counters, for the Model view and for tests. */
   stats: {
     params: nothing,

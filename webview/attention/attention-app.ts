@@ -6,6 +6,7 @@ import type { PanelState, PanelToken, ShownState } from '../../src/shared/attent
 import { icon } from '../ui/icons.ts';
 import { PageElement } from '../ui/page-element.ts';
 import { onThemeChange, readThemeKind } from '../ui/theme.ts';
+import type { RunHeadTest } from './causal-card.ts';
 import type { HeadAddress } from './head-grid-geometry.ts';
 import { groupOf, hasGroups } from './head-grid-geometry.ts';
 import { paletteGradient, type Scale, scaleTicks } from './heat-palette.ts';
@@ -203,7 +204,10 @@ export class AttentionApp extends PageElement {
         @label-choose=${(event: CustomEvent<Mark>) => this.model.choose(event.detail.token, event.detail.direction)}
         @zoom=${(event: CustomEvent<number>) => this.#zoom(event.detail)}
       ></attention-heatmap>
-      ${readout(map, tokens, cursor)} ${this.#legend()}`;
+      ${readout(map, tokens, cursor)} ${this.#legend()}
+      <attention-causal-card
+        .run=${this.#testHead} .layer=${map.layer} .head=${map.head} .token=${shading?.token} .label=${tokens[shading?.token ?? -1]?.label}
+      ></attention-causal-card>`;
   }
 
   #legend(): TemplateResult {
@@ -258,6 +262,8 @@ export class AttentionApp extends PageElement {
   #chooseCell({ query, key }: Cell): void {
     void this.model.choose(this.model.direction === 'attends' ? query : key);
   }
+
+  readonly #testHead: RunHeadTest = (place, signal) => this.model.testHead(place, signal);
 
   #zoom(by: number): void {
     this.model.setZoom(Math.min(8, this.model.zoom + by));

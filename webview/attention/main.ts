@@ -4,6 +4,7 @@ import { Peer } from '../../src/shared/peer.ts';
 import { registerKit } from '../ui/kit.ts';
 import { openPage } from '../ui/port.ts';
 import { AttentionApp } from './attention-app.ts';
+import { CausalCard } from './causal-card.ts';
 import { AttentionHeadGrid } from './head-grid.ts';
 import { AttentionHeatmap } from './heatmap.ts';
 import { PanelModel } from './panel-model.ts';
@@ -11,6 +12,7 @@ import { AttentionTokens } from './token-text.ts';
 
 registerKit();
 customElements.define('attention-app', AttentionApp);
+customElements.define('attention-causal-card', CausalCard);
 customElements.define('attention-heatmap', AttentionHeatmap);
 customElements.define('attention-head-grid', AttentionHeadGrid);
 customElements.define('attention-tokens', AttentionTokens);

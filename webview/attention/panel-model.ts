@@ -4,7 +4,7 @@
  */
 import { isCancelled, toAppError } from '../../src/shared/app-error.ts';
 import type { Direction, HeadMap } from '../../src/shared/attention/weights.ts';
-import type { attentionHostContract, PanelState, ShownState } from '../../src/shared/attention-contract.ts';
+import type { attentionHostContract, HeadTest, PanelState, ShownState } from '../../src/shared/attention-contract.ts';
 import type { Caller } from '../../src/shared/peer.ts';
 import type { LayerThumbnails } from './head-grid.ts';
 import type { HeadAddress } from './head-grid-geometry.ts';
@@ -161,6 +161,11 @@ export class PanelModel {
     name: 'inspectSelection' | 'inspectFirst' | 'retry' | 'cancel' | 'openSettings' | 'clearShading',
   ): Promise<void> {
     await this.#try(() => this.#host.call(name, undefined));
+  }
+
+  /** What the prediction behind a token loses without a head; rejects as the host does. */
+  testHead(place: HeadAddress & { readonly token: number }, signal: AbortSignal): Promise<HeadTest> {
+    return this.#host.call('testHead', { inspectionId: this.#shown?.inspectionId ?? 0, ...place }, { signal });
   }
 
   /** From the layer in view outwards, a few at a time. */

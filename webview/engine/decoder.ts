@@ -42,7 +42,40 @@ export interface AttentionSpec {
   readonly sinks?: Float32Array;
 }
 
-export interface ForwardOptions {
+/** Rows for a head's output before the output projection. Positions are those of the cache; rows outside a run wait. */
+export interface HeadPatch {
+  readonly layer: number;
+  readonly head: number;
+  /** `replace`: gates do not count, nothing of the head's own output is left. */
+  readonly how: 'replace' | 'add';
+  /** The position of the first row. */
+  readonly at: number;
+  /** [token, headDim] */
+  readonly rows: Float32Array;
+}
+
+/** What a query may not see: its score is -infinity, and softmax shares the weight among the other keys. */
+export interface EdgeCut {
+  /** Positions in the cache; the key is not after the query. */
+  readonly query: number;
+  readonly key: number;
+  /** First and last. */
+  readonly layers: readonly [from: number, to: number];
+  /** Absent: all. */
+  readonly heads?: readonly number[];
+}
+
+/** What a run changes in attention, for one sequence. */
+export interface Intervention {
+  /** [layer, head]: what a head's output is multiplied by; absent: 1. Only on a decoder that `hasGates`. */
+  readonly gates?: Float32Array;
+  /** In this order, after the gates. Only on a decoder that `hasPatches`. */
+  readonly patches?: readonly HeadPatch[];
+  /** Each query keeps at least one key. Only on a decoder that `hasCuts`. */
+  readonly cuts?: readonly EdgeCut[];
+}
+
+export interface ForwardOptions extends Intervention {
   /** Which rows of logits to return; the others are not computed. */
   readonly logits: 'last' | 'all' | 'none';
   /** Fetch Q, K and V of these layers. Nothing is fetched or computed for it otherwise. */
@@ -51,8 +84,6 @@ export interface ForwardOptions {
   readonly tapPast?: boolean;
   /** Taps have `output` and `residual`, too. Only on a decoder that `hasGates`. */
   readonly tapOutputs?: boolean;
-  /** [layer, head]: what a head's output is multiplied by; absent: 1. Only on a decoder that `hasGates`. */
-  readonly gates?: Float32Array;
   /** float32 where a reading has to be exact; absent: as the decoder was opened. A runtime may have but one. */
   readonly arithmetic?: 'int8' | 'float32';
   readonly signal?: AbortSignal;
@@ -67,9 +98,12 @@ export interface ForwardResult {
   readonly taps: readonly LayerTap[];
 }
 
-export interface BatchItem {
+/** What it changes comes after what the options change for all: gates multiply, patches and cuts add up. */
+export interface BatchItem extends Intervention {
   readonly cache: Cache;
   readonly tokens: readonly number[];
+  /** Absent: as the options say. */
+  readonly logits?: ForwardOptions['logits'];
 }
 
 export interface Decoder {
@@ -88,6 +122,9 @@ export interface Decoder {
   readonly tokensTogether?: number;
   /** Runs take gates, and taps have outputs and residuals. */
   readonly hasGates: boolean;
+  /** Absent: no. */
+  readonly hasPatches?: boolean;
+  readonly hasCuts?: boolean;
   /** One per layer, or the sentence why attention cannot be read. */
   readonly attention: readonly AttentionSpec[] | { readonly refused: string };
   /** Since load, for tests and the Model view. */
@@ -104,8 +141,8 @@ export interface Decoder {
   onFull?(reclaim: () => boolean): void;
   /**
    * Appends `tokens` to the cache. At most `maxChunk` of them.
-   * @throws AppError `cancelled` when the signal fired before it started (the cache is then as before),
-   *   `context-overflow` past `contextLength`, `engine-failed` when the runtime threw (the decoder is then unusable).
+   * @throws AppError `bad-input` or `model-unsupported` for an intervention that cannot be, `cancelled` when the signal
+   *   fired before it started (the cache is then as before in these cases), `context-overflow` past `contextLength`, `engine-failed` when the runtime threw (the decoder is then unusable).
    */
   forward(cache: Cache, tokens: readonly number[], options: ForwardOptions): Promise<ForwardResult>;
   /** As `forward` for several sequences, `maxChunk` tokens in all: the weights are read once. In the order of `items`. */

@@ -2,6 +2,7 @@
 import { AppError, toAppError } from '../../src/shared/app-error.ts';
 import type { EngineStats, FileContract, Priority, WorkerContract } from '../../src/shared/engine-contract.ts';
 import { type Caller, type HandlerContext, type Handlers, Transfer } from '../../src/shared/peer.ts';
+import { createCausalHandlers } from './causal-handlers.ts';
 import { generateAnswer } from './decode/answer.ts';
 import type { Turn } from './decode/scheduler.ts';
 import { scoreTokens } from './decode/score.ts';
@@ -99,6 +100,10 @@ export function createHandlers(
       return new Transfer({ pixels, size }, [pixels.buffer]);
     },
 
+    ...createCausalHandlers((context, { priority }, work) =>
+      queued(context, { priority }, (parts, turn) => work(parts, paced(parts.decoder, turn), turn.signal)),
+    ),
+
     closeInspection: ({ inspectionId }) => current().inspections.close(inspectionId),
 
     stats: (): EngineStats => {
@@ -117,14 +122,22 @@ export function createHandlers(
 /** The decoder, with a pause before each of its runs in which others may overtake. */
 function paced(decoder: Decoder, turn: Turn): Decoder {
   const { layers, heads, kvHeads, headDim, vocabSize, contextLength, maxChunk, device } = decoder;
-  const { hasGates, attention, counters } = decoder;
+  const { hasGates, hasPatches = false, hasCuts = false, attention, counters } = decoder;
+  const { forwardBatch } = decoder;
   return {
     ...{ layers, heads, kvHeads, headDim, vocabSize, contextLength, maxChunk, device, hasGates, attention, counters },
+    ...{ hasPatches, hasCuts },
     createCache: () => decoder.createCache(),
     forward: async (cache, tokens, options) => {
       await turn.pause();
       return decoder.forward(cache, tokens, options);
     },
+    ...(forwardBatch && {
+      forwardBatch: async (items, options) => {
+        await turn.pause();
+        return forwardBatch.call(decoder, items, options);
+      },
+    }),
     dispose: () => decoder.dispose(),
   };
 }

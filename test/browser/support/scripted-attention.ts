@@ -1,6 +1,7 @@
 /** A controller of the Attention panel that answers by script, and the stage on which its page stands. No model. */
 import type { Browser } from 'playwright-core';
 import manifest from '../../../package.json' with { type: 'json' };
+import { AppError } from '../../../src/shared/app-error.ts';
 import {
   attentionHostContract,
   attentionPageContract,
@@ -22,6 +23,7 @@ export interface AttentionOptions {
   readonly first: PanelState;
   readonly map?: Handlers<Host>['map'];
   readonly thumbnails?: Handlers<Host>['thumbnails'];
+  readonly testHead?: Handlers<Host>['testHead'];
   readonly theme?: ThemeName;
   readonly size?: { readonly width: number; readonly height: number };
 }
@@ -57,6 +59,10 @@ export async function openAttention(browser: Browser, options: AttentionOptions)
       openSettings: order('openSettings'),
       clearShading: order('clearShading'),
       shade: record('shade', () => undefined),
+      testHead: record(
+        'testHead',
+        options.testHead ?? (() => Promise.reject(new AppError('bad-input', 'No test is scripted.'))),
+      ),
       choose: record('choose', ({ layer, head }) => {
         if (state.kind === 'shown') void send({ ...state, layer, head }).catch(() => {}); // closed meanwhile
         return undefined;

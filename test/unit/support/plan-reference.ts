@@ -1,4 +1,5 @@
 /** Runs a plan in float64, one number after the other: what compiled graphs and the kernels are compared with. */
+import type { EdgeCut, HeadPatch } from '../../../webview/engine/decoder.ts';
 import type { Plan, Slice, Step } from '../../../webview/engine/runtime/simd/plan.ts';
 import { type ReadTensor, weightRows } from './plan-weights.ts';
 import { activate } from './reference-maths.ts';
@@ -22,6 +23,8 @@ export interface ReferenceOptions {
   readonly rows?: readonly number[];
   /** [layer, head] */
   readonly gates?: ArrayLike<number>;
+  readonly patches?: readonly HeadPatch[];
+  readonly cuts?: readonly EdgeCut[];
 }
 
 type Of<Op extends Step['op']> = Extract<Step, { op: Op }>;
@@ -54,11 +57,11 @@ export class PlanReference {
   forward(tokens: readonly number[], options: ReferenceOptions = {}): { logits: Rows; taps: ReferenceTap[] } {
     const { rows = tokens.map((_, row) => row) } = options;
     const run = new Run(this.#plan, this.#read, {
+      ...options,
       tokens,
       past: this.#past,
       rows,
       layers: this.#layers,
-      gates: options.gates,
     });
     for (const step of this.#plan.steps) run.step(step);
     this.#past += tokens.length;
@@ -66,12 +69,11 @@ export class PlanReference {
   }
 }
 
-interface RunOptions {
+interface RunOptions extends ReferenceOptions {
   readonly tokens: readonly number[];
   readonly past: number;
   readonly rows: readonly number[];
   readonly layers: readonly Layer[];
-  readonly gates: ArrayLike<number> | undefined;
 }
 
 class Run {
@@ -191,8 +193,28 @@ class Run {
           const sum = list.reduce((total, weight, token) => total + (weight && weight * value[token]![at]!), 0);
           to[row]![head * step.headDim + dim] = sum * (gates?.[step.layer * step.heads + head] ?? 1);
         }
+    for (const patch of this.#options.patches ?? []) if (patch.layer === step.layer) this.#patch(to, step, patch);
     const output = to.map((row) => row.slice());
     this.taps[step.layer] = { query, weights, key: [...key], value: [...value], output, residual };
+  }
+
+  #patch(to: Rows, { headDim }: Of<'attention'>, { head, how, at, rows }: HeadPatch): void {
+    for (let i = 0; i < rows.length; i++) {
+      const row = to[at + Math.floor(i / headDim) - this.#options.past];
+      const dim = head * headDim + (i % headDim);
+      if (row) row[dim] = (how === 'replace' ? 0 : row[dim]!) + rows[i]!;
+    }
+  }
+
+  #isCut(layer: number, head: number, query: number, key: number): boolean {
+    return (this.#options.cuts ?? []).some(
+      (cut) =>
+        cut.query === query &&
+        cut.key === key &&
+        layer >= cut.layers[0] &&
+        layer <= cut.layers[1] &&
+        (cut.heads?.includes(head) ?? true),
+    );
   }
 
   /** Of one query over all keys in the cache. */
@@ -203,6 +225,7 @@ class Run {
     const position = this.#options.past + row;
     const scores = key.map((k, token) => {
       if (token > position || token <= position - window) return Number.NEGATIVE_INFINITY;
+      if (this.#isCut(step.layer, head, position, token)) return Number.NEGATIVE_INFINITY;
       let score = 0;
       for (let dim = 0; dim < headDim; dim++) score += query[head * headDim + dim]! * k[at + dim]!;
       score *= scale;

@@ -1,4 +1,4 @@
-/** What a run is told beside its plan: tokens, positions, whose cache, which rows of logits, taps and gates. */
+/** What a run is told beside its plan: tokens, positions, whose cache, which rows of logits, taps, gates and changes. */
 import type { Machine } from './machine.ts';
 import type { SimdCache } from './simd-cache.ts';
 
@@ -14,6 +14,8 @@ export interface RunRequest {
   readonly isExact: boolean;
   /** [layer, head] */
   readonly gates?: Float32Array | undefined;
+  /** Addresses of the tables of patches and cuts, or 0. */
+  readonly changes: readonly [patches: number, cuts: number];
   /** Address of the tap table, or 0. */
   readonly taps: number;
 }
@@ -62,7 +64,7 @@ export class MachineState {
   }
 
   /** Returns the number of rows. */
-  write({ segments, selected, isExact, gates, taps }: RunRequest): number {
+  write({ segments, selected, isExact, gates, changes, taps }: RunRequest): number {
     const machine = this.#machine;
     let row = 0;
     for (const [index, { cache, tokens }] of segments.entries()) {
@@ -83,6 +85,7 @@ export class MachineState {
         ...[this.#positions, segments.length, this.#segments, selected.length, this.#selected, this.#ids],
         ...[isExact ? 1 : 0, gates ? this.#gates : 0, taps],
       ]);
+    machine.words(this.address + 10 * 4, 2).set(changes);
     return row;
   }
 }

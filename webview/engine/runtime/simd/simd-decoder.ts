@@ -12,9 +12,11 @@ import type {
   ForwardResult,
   LayerTap,
 } from '../../decoder.ts';
+import { checkIntervention } from '../../intervention.ts';
 import { nextTask } from '../next-task.ts';
 import { readPast } from './cached-past.ts';
 import type { EncodedPlan } from './encode-plan.ts';
+import { InterventionArea } from './intervention-area.ts';
 import { LogitsArea } from './logits-area.ts';
 import type { Machine } from './machine.ts';
 import { MachineState, type Segment } from './machine-state.ts';
@@ -34,6 +36,9 @@ export interface SimdDecoderParts {
   readonly arithmetic: 'int8' | 'float32';
 }
 
+/** A sequence of a run, what is changed in it, and which of its logits are wanted. */
+type Part = Segment & Omit<BatchItem, 'cache'>;
+
 export class SimdDecoder implements Decoder {
   readonly layers: number;
   readonly heads: number;
@@ -44,11 +49,14 @@ export class SimdDecoder implements Decoder {
   readonly maxChunk: number;
   readonly device = 'wasm';
   readonly hasGates = true;
+  readonly hasPatches = true;
+  readonly hasCuts = true;
   readonly tokensTogether = 4;
   readonly attention: readonly AttentionSpec[];
   readonly #parts: SimdDecoderParts;
   readonly #state: MachineState;
   readonly #taps: TapArea;
+  readonly #changes: InterventionArea;
   readonly #logits: LogitsArea;
   #forwardedTokens = 0;
   #tappedBytes = 0;
@@ -76,6 +84,7 @@ export class SimdDecoder implements Decoder {
       attentionScratch: machine.threads * (160 * paddedDim(plan.headDim) + 2304),
     });
     this.#taps = new TapArea(machine, plan, maxRows);
+    this.#changes = new InterventionArea(machine, plan);
     this.#logits = new LogitsArea(machine, encoded.logits, plan.vocabSize);
   }
 
@@ -108,6 +117,7 @@ export class SimdDecoder implements Decoder {
     throwIfAborted(options.signal);
     if (this.#failed) throw this.#failed;
     const segments = this.#checked(items);
+    this.#checkChanges(items, options);
     const tapped = options.taps ?? [];
     if (tapped.length > 0 && segments.length > 1) throw new RangeError('Taps are of one sequence at a time.');
     for (const { cache, tokens } of segments) cache.reserve(tokens.length);
@@ -125,13 +135,13 @@ export class SimdDecoder implements Decoder {
     this.#parts.machine.close();
   }
 
-  #checked(items: readonly BatchItem[]): Segment[] {
+  #checked(items: readonly BatchItem[]): Part[] {
     const rows = items.reduce((sum, { tokens }) => sum + tokens.length, 0);
     if (rows === 0 || rows > this.maxChunk || items.some(({ tokens }) => tokens.length === 0))
       throw new RangeError(`A forward pass takes 1 to ${this.maxChunk} tokens, not ${rows}.`);
     if (new Set(items.map(({ cache }) => cache)).size !== items.length)
       throw new RangeError('Each sequence of a forward pass needs a cache of its own.');
-    return items.map(({ cache, tokens }) => {
+    return items.map(({ cache, tokens, ...changes }) => {
       if (!(cache instanceof SimdCache)) throw new TypeError('This cache belongs to another runtime.');
       const bad = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.vocabSize));
       if (bad !== undefined) throw new RangeError(`There is no token ${bad} in a vocabulary of ${this.vocabSize}.`);
@@ -141,27 +151,37 @@ export class SimdDecoder implements Decoder {
           'context-overflow',
           `The text has ${total} tokens, but this model reads at most ${this.contextLength}. Shorten it.`,
         );
-      return { cache, tokens };
+      return { ...changes, cache, tokens };
     });
   }
 
-  #run(segments: readonly Segment[], options: ForwardOptions, tapped: readonly number[]): ForwardResult[] {
+  #checkChanges(items: readonly BatchItem[], options: ForwardOptions): void {
+    checkIntervention(this, options);
+    const shared = options.cuts ?? [];
+    for (const item of items)
+      checkIntervention(this, shared.length > 0 ? { ...item, cuts: [...shared, ...(item.cuts ?? [])] } : item);
+  }
+
+  #run(segments: readonly Part[], options: ForwardOptions, tapped: readonly number[]): ForwardResult[] {
     const { machine, encoded, arithmetic } = this.#parts;
-    const { logits, gates, arithmetic: asked = arithmetic } = options;
+    const { logits, gates, arithmetic: rounding = arithmetic } = options;
     const selected = selectedRows(segments, logits);
     const rows = this.#state.write({
       segments,
       selected,
-      isExact: asked === 'float32',
+      isExact: rounding === 'float32',
       gates,
+      changes: this.#changes.write(segments, options),
       taps: this.#taps.ask(tapped, options.tapOutputs === true),
     });
     machine.run(encoded.words, rows, this.#state.address);
     this.#forwardedTokens += rows;
     for (const { cache, tokens } of segments) cache.advance(tokens.length);
     let at = 0;
-    return segments.map(({ cache, tokens }) => {
-      const count = logits === 'all' ? tokens.length : logits === 'last' ? 1 : 0;
+    return segments.map((part) => {
+      const { cache, tokens } = part;
+      const asked = part.logits ?? logits;
+      const count = asked === 'all' ? tokens.length : asked === 'last' ? 1 : 0;
       const result = {
         logits: this.#logits.read(at, count),
         distributions: Array.from({ length: count }, (_, row) => this.#logits.describe(at + row)),
@@ -191,12 +211,12 @@ export class SimdDecoder implements Decoder {
   }
 }
 
-function selectedRows(segments: readonly Segment[], logits: ForwardOptions['logits']): number[] {
-  if (logits === 'none') return [];
+function selectedRows(parts: readonly Part[], logits: ForwardOptions['logits']): number[] {
   const selected: number[] = [];
   let row = 0;
-  for (const { tokens } of segments) {
-    for (let i = logits === 'all' ? 0 : tokens.length - 1; i < tokens.length; i++) selected.push(row + i);
+  for (const { tokens, logits: asked = logits } of parts) {
+    const first = asked === 'all' ? 0 : asked === 'last' ? tokens.length - 1 : tokens.length;
+    for (let i = first; i < tokens.length; i++) selected.push(row + i);
     row += tokens.length;
   }
   return selected;

@@ -7,6 +7,7 @@ import { addValues } from './attention-values';
 import { capScores, maskScores, weigh } from './attention-weights';
 import { AttentionWords, paddedDim } from './attention-words';
 import { appendRows, keysOf, pageTokens, valuesOf } from './cache-page';
+import { cutKeys, indexOf, patchOutput } from './interventions';
 import { MachineState, Segment } from './machine-state';
 import { storeLanes } from './vector';
 import { endOf, firstOf, isFirst, meet, ownOffset, partOf, threads } from './threads';
@@ -42,9 +43,13 @@ class Block {
   first: i32;
   count: i32;
   slots: i32;
+  /** Of the layer: assembly/interventions.ts. */
+  cuts: usize;
+  /** From a position to its row. */
+  shift: i32;
 }
 
-const block = changetype<Block>(memory.data(20, 16) + ownOffset);
+const block = changetype<Block>(memory.data(28, 16) + ownOffset);
 
 /** `words`: docs/simd-runtime.md, opcode 5. */
 export function attention(words: usize, rows: i32, state: usize): void {
@@ -97,6 +102,8 @@ function copyRows(from: usize, stride: i32, rows: i32, width: i32, to: usize): v
 /** As many kv heads together as there are slots for: few queries then read a page from its beginning to its end. */
 function attendSegment(step: AttentionWords, run: MachineState, segment: Segment): void {
   const queries = segment.rows * (step.heads / step.kvHeads);
+  block.cuts = indexOf(run.cuts, step.layer);
+  block.shift = segment.firstRow - segment.past;
   block.slots = min(mostQueries, (queries + 3) & ~3);
   const together = mostQueries / block.slots;
   // Threads share the queries of a head where there are enough of them, in fours; else the heads.
@@ -194,8 +201,16 @@ function weighKeys(step: AttentionWords, key: i32, head: i32, query: i32, keys: 
     const seen = firstSeen(step, position);
     if (step.softcap) capScores(weights, step.softcap);
     if (key < seen || key + pageTokens - 1 > position) maskScores(weights, key, seen, position);
+    if (block.cuts) cutKeys(block.cuts, position + block.shift, headOf(step, head, query + <i32>i), key, weights);
     store<f32>(scratch.factors + at, weigh(weights, scratch.greatest + at, scratch.weightSums + at));
   }
+}
+
+/** The number of the head that query `query` of the block's kv head number `head` belongs to. */
+@inline
+function headOf(step: AttentionWords, head: i32, query: i32): i32 {
+  const group = step.heads / step.kvHeads;
+  return (block.firstHead + head) * group + ((block.first + query) % group);
 }
 
 /** Adds the values of that page to the sums of these queries. */
@@ -228,4 +243,6 @@ function finishQuery(step: AttentionWords, run: MachineState, row: i32, head: i3
     const at = <usize>dim << 2;
     storeLanes(to + at, f32x4.mul(v128.load(sums + at), f32x4.splat(factor)), step.headDim - dim);
   }
+  const patches = indexOf(run.patches, step.layer);
+  if (patches) patchOutput(patches, step, row, head, to);
 }

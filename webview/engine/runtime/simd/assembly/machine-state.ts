@@ -12,8 +12,8 @@ export class MachineState {
   gates: usize;
   taps: usize;
   quantised: usize;
-  unused10: i32;
-  unused11: i32;
+  patches: usize;
+  cuts: usize;
   attention: usize;
   numberBytes: i32;
 }
