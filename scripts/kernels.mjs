@@ -20,6 +20,11 @@ export async function compileKernels() {
   };
 }
 
+/** The first of them without taps, gates, patches and cuts, for the bench of what these cost. */
+export async function compileWithoutInspection() {
+  return compile('index.ts', ['simd', 'relaxed-simd'], ['--use', 'WITHOUT_INSPECTION=1']);
+}
+
 export async function compileThreadedKernels() {
   return {
     relaxed: await compile('index-threads.ts', ['simd', 'relaxed-simd'], shared),

@@ -8,7 +8,7 @@ import { capScores, maskScores, weigh } from './attention-weights';
 import { AttentionWords, paddedDim } from './attention-words';
 import { appendRows, keysOf, pageTokens, valuesOf } from './cache-page';
 import { cutKeys, indexOf, patchOutput } from './interventions';
-import { MachineState, Segment } from './machine-state';
+import { canInspect, MachineState, Segment } from './machine-state';
 import { storeLanes } from './vector';
 import { endOf, firstOf, isFirst, meet, ownOffset, partOf, threads } from './threads';
 
@@ -56,7 +56,7 @@ export function attention(words: usize, rows: i32, state: usize): void {
   const step = changetype<AttentionWords>(words);
   const run = changetype<MachineState>(state);
   layOut(partOf(run.attention, scratchBytes(step.headDim)), step.headDim);
-  const taps = run.taps ? run.taps + (<usize>step.layer << 4) : 0;
+  const taps = canInspect && run.taps ? run.taps + (<usize>step.layer << 4) : 0;
   if (taps) copyRows(step.query, step.queryStride, rows, step.heads * step.headDim, load<usize>(taps));
   if (taps && step.residual)
     copyRows(step.residual, step.residualStride, rows, step.residualWidth, load<usize>(taps, 8));
@@ -102,7 +102,7 @@ function copyRows(from: usize, stride: i32, rows: i32, width: i32, to: usize): v
 /** As many kv heads together as there are slots for: few queries then read a page from its beginning to its end. */
 function attendSegment(step: AttentionWords, run: MachineState, segment: Segment): void {
   const queries = segment.rows * (step.heads / step.kvHeads);
-  block.cuts = indexOf(run.cuts, step.layer);
+  block.cuts = canInspect ? indexOf(run.cuts, step.layer) : 0;
   block.shift = segment.firstRow - segment.past;
   block.slots = min(mostQueries, (queries + 3) & ~3);
   const together = mostQueries / block.slots;
@@ -201,7 +201,7 @@ function weighKeys(step: AttentionWords, key: i32, head: i32, query: i32, keys: 
     const seen = firstSeen(step, position);
     if (step.softcap) capScores(weights, step.softcap);
     if (key < seen || key + pageTokens - 1 > position) maskScores(weights, key, seen, position);
-    if (block.cuts) cutKeys(block.cuts, position + block.shift, headOf(step, head, query + <i32>i), key, weights);
+    if (canInspect && block.cuts) cutKeys(block.cuts, position + block.shift, headOf(step, head, query + <i32>i), key, weights);
     store<f32>(scratch.factors + at, weigh(weights, scratch.greatest + at, scratch.weightSums + at));
   }
 }
@@ -236,13 +236,13 @@ function finish(step: AttentionWords, run: MachineState, segment: Segment): void
 
 function finishQuery(step: AttentionWords, run: MachineState, row: i32, head: i32, slot: i32): void {
   let factor: f32 = <f32>1 / load<f32>(scratch.weightSums + (<usize>slot << 2));
-  if (run.gates) factor *= load<f32>(run.gates + (<usize>(step.layer * step.heads + head) << 2));
+  if (canInspect && run.gates) factor *= load<f32>(run.gates + (<usize>(step.layer * step.heads + head) << 2));
   const sums = scratch.sums + ((<usize>slot * paddedDim(step.headDim)) << 2);
   const to = step.to + ((<usize>row * step.toStride + head * step.headDim) << 2);
   for (let dim = 0; dim < step.headDim; dim += 4) {
     const at = <usize>dim << 2;
     storeLanes(to + at, f32x4.mul(v128.load(sums + at), f32x4.splat(factor)), step.headDim - dim);
   }
-  const patches = indexOf(run.patches, step.layer);
+  const patches = canInspect ? indexOf(run.patches, step.layer) : 0;
   if (patches) patchOutput(patches, step, row, head, to);
 }
