@@ -7,11 +7,13 @@
 /** `self` is decided by a run: causal where no query sees a later key. `cross`: keys of another sequence. */
 export type AttentionKind = 'self' | 'causal' | 'bidirectional' | 'cross';
 
-/** What an axis counts. `pick` reads one index of an axis and no other. Several batch or head axes count as one. */
+/** What an axis counts. `pick` reads one index of an axis and no other. */
 export type AxisRole = 'batch' | 'head' | 'query' | 'key' | 'dim' | 'pick';
 
 export interface AxisPart {
   readonly role: AxisRole;
+  /** Where one role is spread over several axes or parts (windows of a batch, groups of heads): 0, 1 ... from the slowest. */
+  readonly level?: number;
   /** Absent: what the other parts leave of the axis. One part of an axis may lack it. */
   readonly size?: number;
   /** Of `pick`: the index that is read. */
@@ -74,7 +76,13 @@ export type ScoreStep<T = string> =
   /** Rounds to the type. */
   | { readonly op: 'cast'; readonly type: 'float16' | 'bfloat16' | 'float32' }
   /** Rounds as QuantizeLinear and DequantizeLinear do, one after the other. */
-  | { readonly op: 'quantise'; readonly scale: number; readonly zeroPoint: number; readonly min: number; readonly max: number }
+  | {
+      readonly op: 'quantise';
+      readonly scale: number;
+      readonly zeroPoint: number;
+      readonly min: number;
+      readonly max: number;
+    }
   /**
    * -infinity (or `fill`) for keys that the operator's own rules hide. Query i stands at i + past, where past is 0
    * (`start`) or the number of keys less that of the queries (`end`, by `lengths` where given).
