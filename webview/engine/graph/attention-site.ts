@@ -45,6 +45,7 @@ export interface RotaryStep<T = string> {
   /** [position, half]. */
   readonly cos: T | ConstantSide;
   readonly sin: T | ConstantSide;
+  readonly half: number;
   /** Pairs are neighbours (2i, 2i + 1) instead of (i, i + half). */
   readonly isInterleaved: boolean;
   /** Of each query: [batch, query], or [1] for the first. Absent: the queries are the last of the keys. */
@@ -55,6 +56,8 @@ export interface RotaryStep<T = string> {
 export interface HeadTensor<T = string> {
   readonly tensor: T;
   readonly axes: readonly Axis[];
+  /** Of an integer tensor: subtracted from the numbers as they are read. */
+  readonly zeroPoint?: T | ConstantSide;
   /** Added to the numbers as they are read. */
   readonly bias?: SideTensor<T>;
   readonly rotary?: RotaryStep<T>;

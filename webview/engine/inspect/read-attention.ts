@@ -1,16 +1,10 @@
 /** Attention weights of one site from the tensors of a run, computed row by row as the graph computes them. */
-import type { AttentionKind, AttentionSite } from '../graph/attention-site.ts';
-
-export interface FetchedTensor {
-  /** Numbers as ONNX Runtime gives them: float16 as Float16Array or as bits in a Uint16Array. */
-  readonly data: ArrayLike<number> | BigInt64Array | BigUint64Array;
-  readonly dims: readonly number[];
-  /** As ONNX Runtime names it: float32, float16, int64, bool ... */
-  readonly type: string;
-}
-
-/** Outputs and feeds of the run, by name. */
-export type Fetch = (name: string) => FetchedTensor | undefined;
+import { AppError } from '../../../src/shared/app-error.ts';
+import type { AttentionKind, AttentionSite, ScoreProgram } from '../graph/attention-site.ts';
+import { Binder, type Fetch } from './bind-site.ts';
+import { HeadRows } from './head-rows.ts';
+import { applyStep, type RowPlace, softmax } from './score-row.ts';
+import { RoleSizes, type TensorView } from './tensor-view.ts';
 
 export interface AttentionCapture {
   readonly site: AttentionSite;
@@ -21,18 +15,204 @@ export interface AttentionCapture {
   readonly headDim: number;
   readonly queries: number;
   readonly keys: number;
-  /** Weights of one query: [key]. */
+  /** Weights of one query: [key]. With a sink they sum to less than 1; where all keys are hidden they may be NaN. */
   row(batch: number, head: number, query: number): Float32Array<ArrayBuffer>;
   /** Weights of one head: [query, key]. */
   map(batch: number, head: number): Float32Array<ArrayBuffer>;
-  /** Of one token: [dim]; undefined where the graph does not show them. */
+  /** Of one token: [dim]; undefined where the graph does not show them. `head` counts query heads in all three. */
   queryRow(batch: number, head: number, query: number): Float32Array | undefined;
-  keyRow(batch: number, kvHead: number, key: number): Float32Array | undefined;
-  valueRow(batch: number, kvHead: number, key: number): Float32Array | undefined;
+  keyRow(batch: number, head: number, key: number): Float32Array | undefined;
+  valueRow(batch: number, head: number, key: number): Float32Array | undefined;
 }
 
-/** Tensors of a run that `readAttention` asks for. */
-export declare function neededTensors(site: AttentionSite): string[];
+/**
+ * Undefined where the site did not run: another branch was taken.
+ * @throws AppError `engine-failed` when the run did not return a tensor that `neededTensors` names.
+ */
+export function readAttention(site: AttentionSite, fetch: Fetch): AttentionCapture | undefined {
+  const sizes = new RoleSizes();
+  const binder = new Binder(site, fetch, sizes);
+  const first = site.program?.query.tensor ?? site.probabilities?.tensor;
+  if (typeof first !== 'string')
+    throw new AppError(
+      'model-unsupported',
+      `The attention of ${site.node} cannot be read: ${site.note ?? 'nothing shows it'}`,
+    );
+  if (site.path.length > 0 && binder.fetched(first).data.length === 0) return undefined;
+  if (!site.program) return new HeldCapture(site, binder, sizes);
+  return new ComputedCapture({ site, program: site.program, binder, sizes }, valuesOf(site, fetch, binder));
+}
 
-/** Undefined where the site did not run (another branch was taken). @throws AppError `engine-failed` when a tensor is missing. */
-export declare function readAttention(site: AttentionSite, fetch: Fetch): AttentionCapture | undefined;
+function valuesOf({ value }: AttentionSite, fetch: Fetch, binder: Binder) {
+  const isThere = value !== undefined && fetch(value.tensor) !== undefined;
+  return isThere ? binder.head(value) : undefined;
+}
+
+abstract class Capture implements AttentionCapture {
+  readonly site: AttentionSite;
+  protected readonly sizes: RoleSizes;
+  #kind: AttentionKind | undefined;
+
+  constructor(site: AttentionSite, sizes: RoleSizes) {
+    this.site = site;
+    this.sizes = sizes;
+  }
+
+  abstract readonly kvHeads: number;
+  abstract readonly headDim: number;
+  abstract row(batch: number, head: number, query: number): Float32Array<ArrayBuffer>;
+  abstract queryRow(batch: number, head: number, query: number): Float32Array | undefined;
+  abstract keyRow(batch: number, head: number, key: number): Float32Array | undefined;
+  abstract valueRow(batch: number, head: number, key: number): Float32Array | undefined;
+  /** A row that shows which keys the query may see. */
+  protected abstract maskRow(query: number): Float32Array;
+
+  get batch(): number {
+    return this.sizes.total('batch');
+  }
+
+  get heads(): number {
+    return this.sizes.total('head');
+  }
+
+  get queries(): number {
+    return this.sizes.of('query');
+  }
+
+  get keys(): number {
+    return this.sizes.of('key');
+  }
+
+  get kind(): AttentionKind {
+    this.#kind ??= this.site.kind === 'self' ? this.#kindOfRun() : this.site.kind;
+    return this.#kind;
+  }
+
+  map(batch: number, head: number): Float32Array<ArrayBuffer> {
+    const map = new Float32Array(this.queries * this.keys);
+    for (let query = 0; query < this.queries; query++) map.set(this.row(batch, head, query), query * this.keys);
+    return map;
+  }
+
+  /** Causal where queries that have keys behind them see none of those; some rows tell. */
+  #kindOfRun(): AttentionKind {
+    const past = this.keys - this.queries;
+    const last = Math.min(this.queries - 1, maxMaskRows);
+    for (let query = 0; query < last; query++)
+      if (
+        this.maskRow(query)
+          .subarray(past + query + 1)
+          .some((weight) => weight > 0)
+      )
+        return 'bidirectional';
+    if (last > 0 || past > 0) return 'causal';
+    return 'self';
+  }
+}
+
+const maxMaskRows = 32;
+
+interface Parts {
+  readonly site: AttentionSite;
+  readonly program: ScoreProgram;
+  readonly binder: Binder;
+  readonly sizes: RoleSizes;
+}
+
+class ComputedCapture extends Capture {
+  readonly #program: ScoreProgram<TensorView>;
+  readonly #query: HeadRows;
+  readonly #key: HeadRows;
+  readonly #value: HeadRows | undefined;
+
+  constructor({ site, program, binder, sizes }: Parts, value: ReturnType<typeof valuesOf>) {
+    super(site, sizes);
+    this.#program = binder.program(program);
+    this.#query = new HeadRows(this.#program.query, 'query', sizes);
+    this.#key = new HeadRows(this.#program.key, 'key', sizes);
+    this.#value = value && new HeadRows(value, 'key', sizes);
+  }
+
+  get kvHeads(): number {
+    return this.#key.heads;
+  }
+
+  get headDim(): number {
+    return this.#program.query.tensor.size('dim');
+  }
+
+  row(batch: number, head: number, query: number): Float32Array<ArrayBuffer> {
+    const row = new Float32Array(this.keys);
+    const queries = this.#query.rows(batch, head);
+    const keys = this.#key.rows(batch, head);
+    const size = this.headDim;
+    for (let j = 0; j < row.length; j++) {
+      let sum = 0;
+      for (let i = 0; i < size; i++) sum += queries[query * size + i]! * keys[j * size + i]!;
+      row[j] = sum;
+    }
+    return this.#finished(row, batch, head, query);
+  }
+
+  queryRow(batch: number, head: number, query: number): Float32Array {
+    return this.#query.rows(batch, head).slice(query * this.headDim, (query + 1) * this.headDim);
+  }
+
+  keyRow(batch: number, head: number, key: number): Float32Array {
+    return this.#key.rows(batch, head).slice(key * this.headDim, (key + 1) * this.headDim);
+  }
+
+  valueRow(batch: number, head: number, key: number): Float32Array | undefined {
+    const rows = this.#value?.rows(batch, head);
+    const size = (rows?.length ?? 0) / this.keys;
+    return rows?.slice(key * size, (key + 1) * size);
+  }
+
+  protected maskRow(query: number): Float32Array {
+    return this.#finished(new Float32Array(this.keys), 0, 0, query);
+  }
+
+  #finished(row: Float32Array<ArrayBuffer>, batch: number, head: number, query: number): Float32Array<ArrayBuffer> {
+    const place: RowPlace = { batch, head, query, queries: this.queries, sizes: this.sizes };
+    for (const step of this.#program.steps) applyStep(step, row, place);
+    softmax(row, this.#sinkAt(place));
+    for (const step of this.#program.after) applyStep(step, row, place);
+    return row;
+  }
+
+  #sinkAt({ batch, head, query }: RowPlace): number | undefined {
+    const sink = this.#program.sink?.tensor;
+    if (!sink) return undefined;
+    if (!('step' in sink)) return sink.data[0];
+    return sink.data[sink.start(this.sizes, batch, head) + query * sink.step('query')];
+  }
+}
+
+/** Weights that the graph holds as a tensor. */
+class HeldCapture extends Capture {
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly #view: TensorView;
+
+  constructor(site: AttentionSite, binder: Binder, sizes: RoleSizes) {
+    super(site, sizes);
+    const { tensor } = binder.side(site.probabilities!);
+    this.#view = tensor as TensorView;
+    this.kvHeads = site.kvHeads ?? this.heads;
+    this.headDim = site.headDim ?? 0;
+  }
+
+  row(batch: number, head: number, query: number): Float32Array<ArrayBuffer> {
+    const start = this.#view.start(this.sizes, batch, head) + query * this.#view.step('query');
+    const step = this.#view.step('key');
+    return Float32Array.from({ length: this.keys }, (_, j) => this.#view.data[start + j * step]!);
+  }
+
+  protected maskRow(query: number): Float32Array {
+    return this.row(0, 0, query);
+  }
+
+  queryRow(): undefined {}
+  keyRow(): undefined {}
+  valueRow(): undefined {}
+}
