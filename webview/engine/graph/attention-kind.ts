@@ -24,7 +24,7 @@ function originsOf(sources: readonly WiredTensor[], reading: GraphReading): Set<
   const passed = new Set<WiredTensor>();
   let level = sources.filter((tensor) => reading.isActivation(tensor));
   if (sources.length > 0 && level.length === 0) return origins;
-  for (let projections = 0; projections <= maxProjections; projections++) {
+  for (let projections = 0; projections < maxProjections; projections++) {
     const next: WiredTensor[] = [];
     const pending = [...level];
     for (let tensor = pending.pop(); tensor && passed.size < maxVisited; tensor = pending.pop()) {
@@ -34,11 +34,23 @@ function originsOf(sources: readonly WiredTensor[], reading: GraphReading): Set<
       if (input) {
         origins.add(input);
         next.push(input);
-      } else pending.push(...(tensor.producer?.inputs.filter((each) => each !== undefined) ?? []));
+      } else if (!isMixing(tensor.producer)) pending.push(...inputsOf(tensor.producer));
     }
     level = next;
   }
   return origins.size > 0 ? origins : passed;
+}
+
+function inputsOf(node: WiredNode | undefined): WiredTensor[] {
+  return node?.inputs.filter((each) => each !== undefined) ?? [];
+}
+
+/** Behind another attention lie tensors of other sequences. */
+function isMixing(node: WiredNode | undefined): boolean {
+  return (
+    node !== undefined &&
+    (productForm(node) !== undefined || /Attention|Softmax|^If$|^Loop$|^Scan$/.test(node.operator))
+  );
 }
 
 const projections = new Set(
@@ -94,9 +106,7 @@ export function ancestorsOf(sources: Iterable<WiredTensor>): Set<WiredTensor> {
  * count: so all layers of one stack have the same.
  */
 export function contentOf(reading: GraphReading, found: readonly FoundAttention[]): (tensor: WiredTensor) => string {
-  const queries = new Map(
-    found.flatMap((each) => (each.output ? [[each.output.tensor, each.querySource] as const] : [])),
-  );
+  const queries = new Map(found.map((each) => [each.result, each.querySource]));
   const content = new Map<WiredTensor, ReadonlySet<string>>();
   const of = (tensor: WiredTensor): ReadonlySet<string> =>
     content.get(tensor) ?? new Set(tensor.isInput && !tensor.producer ? [tensor.name] : []);

@@ -52,10 +52,10 @@ function placed(found: readonly FoundAttention[], reading: GraphReading): FoundS
   const counts = new Map<string, number>();
   return found.map((each, order) => {
     const kind = crosses.has(each) ? 'cross' : each.kind;
-    const isEncoder = kind !== 'cross' && each.output !== undefined && encoded.has(each.output.tensor);
+    const isEncoder = kind !== 'cross' && encoded.has(each.result);
     const stack = crosses.size === 0 ? content(each.querySource[0]!) : isEncoder ? 'encoder' : 'decoder';
     const layer = nextLayer(counts, `${stack}/${kind === 'cross'}`, each.node);
-    const { node, querySource: _query, keySource: _key, cut, ...rest } = each;
+    const { node, querySource: _query, keySource: _key, result: _result, cut, ...rest } = each;
     const place = { kind, stack, layer, order, path: node.scope.path, operator: node.operator, node: node.label };
     return { site: { ...rest, ...place }, node, cut };
   });

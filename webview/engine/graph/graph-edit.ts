@@ -127,19 +127,27 @@ export class GraphEdit {
     const inner = this.#replaced.get(tensor) ?? this.#readable(tensor);
     const { type, shape } = this.#reading.facts(tensor);
     let name = inner;
-    for (let scope = tensor.scope; scope.parent && scope.owner; scope = scope.parent) {
-      const { owner } = scope;
-      const outer = this.#unique('tap');
-      for (const body of owner.bodies) {
-        const own = body === scope ? name : this.#empty(body, type ?? FLOAT, shape?.length ?? 0);
-        body.graph.output.push(create(ValueInfoProtoSchema, { name: own }));
-      }
-      owner.proto.output.push(outer);
-      name = outer;
+    for (let scope = tensor.scope; scope.parent && scope.owner; scope = scope.parent)
+      name = this.#outOf(scope, scope.owner, { name, type: type ?? FLOAT, rank: shape?.length ?? 0 });
+    if (!this.#reading.graph.main.graph.output.some((output) => output.name === name)) {
+      this.#reading.graph.main.graph.output.push(create(ValueInfoProtoSchema, { name }));
+      this.outputs.push(name);
     }
-    this.#reading.graph.main.graph.output.push(create(ValueInfoProtoSchema, { name }));
-    this.outputs.push(name);
     return name;
+  }
+
+  /** From one branch to the scope of its If. A tensor that the branch returns already must not be returned twice. */
+  #outOf(scope: WiredScope, owner: WiredNode, tensor: { name: string; type: number; rank: number }): string {
+    const there = scope.graph.output.findIndex((output) => output.name === tensor.name);
+    const known = there < 0 ? undefined : owner.proto.output[there];
+    if (known) return known;
+    for (const body of owner.bodies) {
+      const name = body === scope ? tensor.name : this.#empty(body, tensor.type, tensor.rank);
+      body.graph.output.push(create(ValueInfoProtoSchema, { name }));
+    }
+    const outer = this.#unique('tap');
+    owner.proto.output.push(outer);
+    return outer;
   }
 
   #empty({ graph }: WiredScope, dataType: number, rank: number): string {

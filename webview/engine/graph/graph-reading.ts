@@ -25,6 +25,8 @@ export interface FoundAttention
   /** Tensors that queries and keys are made of: whether the attention is cross attention is told from them. */
   readonly querySource: readonly WiredTensor[];
   readonly keySource: readonly WiredTensor[];
+  /** The first tensor that the values are in. */
+  readonly result: WiredTensor;
   readonly cut: CutPlace | Refusal;
 }
 

@@ -14,15 +14,20 @@ const views = ['Reshape', 'Unsqueeze', 'Squeeze', 'Flatten'];
 const unchanged = ['Cast', 'Identity', 'Dropout', 'QuantizeLinear', 'DequantizeLinear'];
 
 export function headOutput(from: Place, dim: Atom, reading: GraphReading): HeadOutput {
-  let at = from;
-  for (let moves = 0; moves <= maxMoves; moves++) {
-    const merged = mergedHeads(at.axes, dim);
-    if (merged && isFloat(at.tensor)) return { ...at, heads: merged };
-    const next = moveOn(at, reading);
-    if (!next) return { ...(isFloat(at.tensor) ? at : from), heads: merged };
-    at = next;
+  let at: Place | undefined = from;
+  let last = from;
+  for (let moves = 0; at && moves <= maxMoves; moves++) {
+    if (isFloat(at.tensor) && at.axes.every(isReadable)) last = at;
+    const heads = mergedHeads(at.axes, dim);
+    if (heads && isFloat(at.tensor)) return { ...last, heads };
+    at = moveOn(at, reading);
   }
-  return { ...from, heads: undefined };
+  return { ...last, heads: undefined };
+}
+
+/** An axis of which two parts are known only to a run cannot be told apart. */
+function isReadable(axis: readonly Atom[]): boolean {
+  return leavesOf(axis).filter(({ size }) => typeof size !== 'number').length <= 1;
 }
 
 /** Behind QuantizeLinear numbers are codes. */

@@ -90,6 +90,7 @@ function recogniseUse(softmax: WiredNode, use: WeightsUse, reading: GraphReading
     node: softmax,
     hasSink: path.sink !== undefined,
     kind: 'self',
+    result: product,
     ...(heads !== undefined && { heads }),
     ...endsOf({ ...application, value: value.steps.length === 0 ? value : application.value }, output, namer),
     ...(probabilities && { probabilities }),
@@ -203,7 +204,7 @@ function headTensor(
   return named && { tensor, axes: named.axes, ...(zeroPoint && { zeroPoint }) };
 }
 
-type Base = Pick<FoundAttention, 'node' | 'hasSink' | 'kind' | 'heads' | 'probabilities' | keyof Ends>;
+type Base = Pick<FoundAttention, 'node' | 'result' | 'hasSink' | 'kind' | 'heads' | 'probabilities' | keyof Ends>;
 
 function describe(base: Base, path: ScorePath, operands: ScoreOperands, namer: Namer): FoundAttention | undefined {
   const { query, key, sources } = operands;
