@@ -14,7 +14,7 @@ export interface AxisPart {
   readonly role: AxisRole;
   /** Where one role is spread over several axes or parts (windows of a batch, groups of heads): 0, 1 ... from the slowest. */
   readonly level?: number;
-  /** Absent: what the other parts leave of the axis. One part of an axis may lack it. */
+  /** Absent: what the other parts leave of the axis. Where several lack it, they are levels of one role. */
   readonly size?: number;
   /** Of `pick`: the index that is read. */
   readonly index?: number;

@@ -126,7 +126,8 @@ export function namedAxes(axes: AtomAxes, levels: ReadonlyMap<Atom, number>): Ax
       const level = levels.get(atom);
       parts.push({ role, ...(level && { level }), ...(typeof size === 'number' && { size }) });
     }
-    if (parts.filter(({ size }) => size === undefined).length > 1) return undefined;
+    // Levels of one role are told apart in a run, by tensors that have them apart.
+    if (new Set(parts.flatMap(({ role, size }) => (size === undefined ? [role] : []))).size > 1) return undefined;
     named.push({ parts });
   }
   return named;

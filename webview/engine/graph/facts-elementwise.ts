@@ -1,6 +1,6 @@
 /** Facts of operators that work on each element alone, of norms, and of what keeps or broadcasts shapes. */
 import { TensorProto_DataType } from './onnx_pb.js';
-import { addSizes, divideSizes, isSame, multiplySizes, type Size } from './symbolic-size.ts';
+import { addSizes, divideSizes, isSame, isUnknown, multiplySizes, type Size } from './symbolic-size.ts';
 import { type FactRule, maxValues, type RuleInput, type TensorFacts } from './tensor-facts.ts';
 import { intOf } from './wired-graph.ts';
 
@@ -76,7 +76,7 @@ const unaryValues: Record<string, (x: number) => number> = {
   Not: (x) => (x ? 0 : 1),
 };
 
-/** Numpy's rule; a size that a run may find to be 1 is taken for the other's when that is a number above 1. */
+/** Numpy's rule; a size that only a run knows is taken for one that is known better, and not for 1. */
 export function broadcast(a: readonly Size[], b: readonly Size[], fresh: () => Size): Size[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
@@ -84,7 +84,8 @@ export function broadcast(a: readonly Size[], b: readonly Size[], fresh: () => S
     if (x === 1 || isSame(x, y)) return y;
     if (y === 1) return x;
     if (typeof x === 'number') return x;
-    return typeof y === 'number' ? y : fresh();
+    if (typeof y === 'number') return y;
+    return isUnknown(y) ? (isUnknown(x) ? fresh() : x) : isUnknown(x) ? y : fresh();
   });
 }
 

@@ -27,7 +27,8 @@ export function headOutput(from: Place, dim: Atom, reading: GraphReading): HeadO
 
 /** An axis of which two parts are known only to a run cannot be told apart. */
 function isReadable(axis: readonly Atom[]): boolean {
-  return leavesOf(axis).filter(({ size }) => typeof size !== 'number').length <= 1;
+  const open = leavesOf(axis).filter(({ size }) => typeof size !== 'number');
+  return open.length <= 1 || open.every(({ role }) => role === undefined);
 }
 
 /** Behind QuantizeLinear numbers are codes. */

@@ -9,7 +9,7 @@ import type { GraphReading } from './graph-reading.ts';
 import type { ValueInfoProto } from './onnx_pb.js';
 import { shapeOf } from './onnx-model.ts';
 import { smallConstant } from './small-constants.ts';
-import { type Size, symbol } from './symbolic-size.ts';
+import { type Size, symbol, unknownSize } from './symbolic-size.ts';
 import { maxValues, type RuleInput, type TensorFacts } from './tensor-facts.ts';
 import type { WiredGraph, WiredNode, WiredTensor } from './wired-graph.ts';
 
@@ -20,7 +20,7 @@ const sizeOperators = ['Shape', 'Size'];
 
 export function readGraph(graph: WiredGraph): GraphReading {
   let symbols = 0;
-  const fresh = () => symbol(`?${symbols++}`);
+  const fresh = () => unknownSize(symbols++);
   const known = new Map<WiredTensor, TensorFacts>();
   const activations = new Set<WiredTensor>();
   const isActivation = (tensor: WiredTensor | undefined) =>

@@ -16,8 +16,19 @@ export interface SymbolicSize {
 const maxTerms = 12;
 const maxFactors = 8;
 
+/** Of the name that a file gives. */
 export function symbol(name: string): SymbolicSize {
-  return sizeOf(new Map([[name.replaceAll('*', '×'), 1]])) as SymbolicSize;
+  return sizeOf(new Map([[name.replaceAll('*', '×').replaceAll('?', '¿'), 1]])) as SymbolicSize;
+}
+
+/** Of a size that nothing is known of. */
+export function unknownSize(number: number): SymbolicSize {
+  return sizeOf(new Map([[`?${number}`, 1]])) as SymbolicSize;
+}
+
+/** Whether it hangs on a size that nothing is known of. */
+export function isUnknown(size: Size): boolean {
+  return typeof size !== 'number' && size.key.includes('?');
 }
 
 export function isSame(a: Size | undefined, b: Size | undefined): boolean {

@@ -9,7 +9,9 @@ import type {
   ScoreStep,
   SideTensor,
 } from '../graph/attention-site.ts';
-import { type FetchedTensor, type RoleSizes, TensorView } from './tensor-view.ts';
+import { type FetchedTensor, RoleSizes, TensorView } from './tensor-view.ts';
+
+const nothing = new TensorView({ data: [], dims: [0], type: 'float32' }, [], new RoleSizes());
 
 /** Outputs and feeds of the run, by name. */
 export type Fetch = (name: string) => FetchedTensor | undefined;
@@ -19,11 +21,21 @@ export class Binder {
   readonly #fetch: Fetch;
   readonly #sizes: RoleSizes;
   readonly #views = new Map<string, TensorView>();
+  #isLearning = true;
 
   constructor({ node }: AttentionSite, fetch: Fetch, sizes: RoleSizes) {
     this.#site = node;
     this.#fetch = fetch;
     this.#sizes = sizes;
+  }
+
+  /** What `bind` returns, once all tensors that it binds have told their sizes. */
+  bound<T>(bind: () => T): T {
+    this.#isLearning = true;
+    bind();
+    this.#sizes.close();
+    this.#isLearning = false;
+    return bind();
   }
 
   program({ query, key, steps, after, sink }: ScoreProgram): ScoreProgram<TensorView> {
@@ -57,7 +69,7 @@ export class Binder {
   side({ tensor, axes }: SideTensor): SideTensor<TensorView> {
     if (typeof tensor === 'string') return { tensor: this.#view(tensor, axes), axes };
     if (tensor.data.length === 1) return { tensor, axes };
-    return { tensor: new TensorView({ ...tensor, type: 'float64' }, axes), axes };
+    return { tensor: this.#viewOf({ ...tensor, type: 'float64' }, axes), axes };
   }
 
   #step(step: ScoreStep): ScoreStep<TensorView> {
@@ -80,12 +92,17 @@ export class Binder {
   }
 
   #view(name: string, axes: readonly Axis[]): TensorView {
-    const tensor = this.fetched(name);
-    if (axes.length > 0) this.#sizes.learn(axes, tensor.dims);
     const key = `${name}/${JSON.stringify(axes)}`;
-    const view = this.#views.get(key) ?? new TensorView(tensor, axes);
-    this.#views.set(key, view);
+    const view = this.#views.get(key) ?? this.#viewOf(this.fetched(name), axes);
+    if (!this.#isLearning) this.#views.set(key, view);
     return view;
+  }
+
+  /** While sizes are learned, of no use but to have told them. */
+  #viewOf(tensor: FetchedTensor, axes: readonly Axis[]): TensorView {
+    if (!this.#isLearning) return new TensorView(tensor, axes, this.#sizes);
+    this.#sizes.learn(axes, tensor.dims);
+    return nothing;
   }
 
   fetched(name: string): FetchedTensor {

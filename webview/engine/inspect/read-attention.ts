@@ -1,6 +1,6 @@
 /** Attention weights of one site from the tensors of a run, computed row by row as the graph computes them. */
 import { AppError } from '../../../src/shared/app-error.ts';
-import type { AttentionKind, AttentionSite, ScoreProgram } from '../graph/attention-site.ts';
+import type { AttentionKind, AttentionSite, HeadTensor, ScoreProgram } from '../graph/attention-site.ts';
 import { Binder, type Fetch } from './bind-site.ts';
 import { HeadRows } from './head-rows.ts';
 import { applyStep, type RowPlace, softmax } from './score-row.ts';
@@ -39,11 +39,14 @@ export function readAttention(site: AttentionSite, fetch: Fetch): AttentionCaptu
       `The attention of ${site.node} cannot be read: ${site.note ?? 'nothing shows it'}`,
     );
   if (site.path.length > 0 && binder.fetched(first).data.length === 0) return undefined;
-  if (!site.program) return new HeldCapture(site, binder, sizes);
-  return new ComputedCapture({ site, program: site.program, binder, sizes }, valuesOf(site, fetch, binder));
+  const { program, probabilities } = site;
+  if (!program)
+    return new HeldCapture(site, binder.bound(() => binder.side(probabilities!)).tensor as TensorView, sizes);
+  const parts = binder.bound(() => ({ program: binder.program(program), value: valuesOf(site, fetch, binder) }));
+  return new ComputedCapture(site, parts, sizes);
 }
 
-function valuesOf({ value }: AttentionSite, fetch: Fetch, binder: Binder) {
+function valuesOf({ value }: AttentionSite, fetch: Fetch, binder: Binder): HeadTensor<TensorView> | undefined {
   const isThere = value !== undefined && fetch(value.tensor) !== undefined;
   return isThere ? binder.head(value) : undefined;
 }
@@ -112,11 +115,9 @@ abstract class Capture implements AttentionCapture {
 
 const maxMaskRows = 32;
 
-interface Parts {
-  readonly site: AttentionSite;
-  readonly program: ScoreProgram;
-  readonly binder: Binder;
-  readonly sizes: RoleSizes;
+interface BoundParts {
+  readonly program: ScoreProgram<TensorView>;
+  readonly value: HeadTensor<TensorView> | undefined;
 }
 
 class ComputedCapture extends Capture {
@@ -125,9 +126,9 @@ class ComputedCapture extends Capture {
   readonly #key: HeadRows;
   readonly #value: HeadRows | undefined;
 
-  constructor({ site, program, binder, sizes }: Parts, value: ReturnType<typeof valuesOf>) {
+  constructor(site: AttentionSite, { program, value }: BoundParts, sizes: RoleSizes) {
     super(site, sizes);
-    this.#program = binder.program(program);
+    this.#program = program;
     this.#query = new HeadRows(this.#program.query, 'query', sizes);
     this.#key = new HeadRows(this.#program.key, 'key', sizes);
     this.#value = value && new HeadRows(value, 'key', sizes);
@@ -194,10 +195,9 @@ class HeldCapture extends Capture {
   readonly headDim: number;
   readonly #view: TensorView;
 
-  constructor(site: AttentionSite, binder: Binder, sizes: RoleSizes) {
+  constructor(site: AttentionSite, view: TensorView, sizes: RoleSizes) {
     super(site, sizes);
-    const { tensor } = binder.side(site.probabilities!);
-    this.#view = tensor as TensorView;
+    this.#view = view;
     this.kvHeads = site.kvHeads ?? this.heads;
     this.headDim = site.headDim ?? 0;
   }

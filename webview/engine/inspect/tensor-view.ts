@@ -14,16 +14,42 @@ export interface FetchedTensor {
 /** Sizes of a run, by role and level. */
 export class RoleSizes {
   readonly #sizes = new Map<string, number>();
+  /** Axes with several parts of which more than one is not known yet. */
+  #open: { readonly axis: Axis; readonly dim: number }[] = [];
 
   /** Learns from a tensor. An axis of 1 may be one that broadcasts: it tells nothing. */
   learn(axes: readonly Axis[], dims: readonly number[]): void {
-    for (const [i, axis] of aligned(axes, dims).entries()) {
-      if (dims[i] === 1) continue;
-      for (const [part, size] of partSizes(axis, dims[i]!)) {
-        const key = keyOf(part);
-        this.#sizes.set(key, Math.max(this.#sizes.get(key) ?? 0, size));
-      }
+    for (const [i, axis] of aligned(axes, dims).entries())
+      if (dims[i] !== 1 && axis.parts.length > 0) this.#open.push({ axis, dim: dims[i]! });
+    this.#settle(1);
+  }
+
+  /** Levels that no tensor tells apart are one. */
+  close(): void {
+    this.#settle(Number.POSITIVE_INFINITY);
+  }
+
+  #settle(maxOpen: number): void {
+    for (let before = -1; this.#open.length !== before; ) {
+      before = this.#open.length;
+      this.#open = this.#open.filter(({ axis, dim }) => !this.#learnAxis(axis, dim, maxOpen));
     }
+  }
+
+  #learnAxis(axis: Axis, dim: number, maxOpen: number): boolean {
+    const open = axis.parts.filter(
+      (part) => part.size === undefined && !(axis.parts.length > 1 && this.#sizes.has(keyOf(part))),
+    );
+    if (open.length > maxOpen) return false;
+    for (const [part, size] of partSizes(axis, dim, this)) {
+      const key = keyOf(part);
+      this.#sizes.set(key, Math.max(this.#sizes.get(key) ?? 0, size));
+    }
+    return true;
+  }
+
+  has(part: AxisPart): boolean {
+    return this.#sizes.has(keyOf(part));
   }
 
   /** 1 for what no tensor has. */
@@ -61,7 +87,7 @@ export class TensorView {
   readonly #start: number;
   readonly #steps: ReadonlyMap<string, { readonly step: number; readonly size: number }>;
 
-  constructor(tensor: FetchedTensor, axes: readonly Axis[]) {
+  constructor(tensor: FetchedTensor, axes: readonly Axis[], sizes: RoleSizes) {
     this.data = floatsOf(tensor);
     const strides = stridesOf(tensor.dims);
     const steps = new Map<string, { step: number; size: number }>();
@@ -71,7 +97,7 @@ export class TensorView {
       start += (axis.offset ?? 0) * stride;
       if (tensor.dims[i] === 1) continue;
       let inner = stride;
-      for (const [part, size] of partSizes(axis, tensor.dims[i]!).reverse()) {
+      for (const [part, size] of partSizes(axis, tensor.dims[i]!, sizes).reverse()) {
         if (part.role === 'pick') start += (part.index ?? 0) * inner;
         else if (size > 1) steps.set(keyOf(part), { step: inner, size });
         inner *= size;
@@ -127,17 +153,22 @@ function aligned(axes: readonly Axis[], dims: readonly number[]): Axis[] {
   return [...Array.from({ length: missing }, () => ({ parts: [] })), ...axes];
 }
 
-function partSizes(axis: Axis, dim: number): [AxisPart, number][] {
+/** How long each part is: as the site says, as other tensors tell, and the first open one what is left. */
+function partSizes(axis: Axis, dim: number, sizes: RoleSizes): [AxisPart, number][] {
   const whole = axis.length ?? dim - (axis.offset ?? 0);
-  const known = axis.parts.reduce((product, { size = 1 }) => product * size, 1);
-  const rest = whole / known;
-  const isRight = axis.parts.some(({ size }) => size === undefined) ? Number.isInteger(rest) : rest === 1;
-  if (!isRight && axis.parts.length > 0)
+  const isAlone = axis.parts.length === 1;
+  const known = axis.parts.map((part) => {
+    if (part.size !== undefined) return part.size;
+    return !isAlone && sizes.has(part) ? sizes.of(part.role, part.level) : undefined;
+  });
+  const rest = whole / known.reduce<number>((product, size = 1) => product * size, 1);
+  const first = known.indexOf(undefined);
+  if (axis.parts.length > 0 && !(first < 0 ? rest === 1 : Number.isInteger(rest)))
     throw new AppError(
       'model-unsupported',
-      `Attention of this model cannot be read: an axis of ${dim} does not hold ${axis.parts.map(({ role, size }) => `${size ?? 'some'} of ${role}`).join(' times ')}.`,
+      `Attention of this model cannot be read: an axis of ${dim} does not hold ${axis.parts.map(({ role }, i) => `${known[i] ?? 'some'} of ${role}`).join(' times ')}.`,
     );
-  return axis.parts.map((part) => [part, part.size ?? rest]);
+  return axis.parts.map((part, i) => [part, known[i] ?? (i === first ? rest : 1)]);
 }
 
 function stridesOf(dims: readonly number[]): number[] {
