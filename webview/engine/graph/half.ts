@@ -41,3 +41,15 @@ export function roundToBrainFloat(value: number): number {
   word[0] = (word[0]! + 0x7fff + ((word[0]! >>> 16) & 1)) & 0xffff_0000;
   return new Float32Array(word.buffer)[0]!;
 }
+
+/** Bits of the nearest float16, halves to even. */
+export function halfBits(value: number): number {
+  const rounded = roundToHalf(value);
+  const size = Math.abs(rounded);
+  const sign = rounded < 0 || Object.is(rounded, -0) ? 0x8000 : 0;
+  if (Number.isNaN(rounded)) return 0x7e00;
+  if (size === Number.POSITIVE_INFINITY) return sign | 0x7c00;
+  if (size < 2 ** -14) return sign | Math.round(size * 2 ** 24);
+  const exponent = Math.floor(Math.log2(size));
+  return sign | ((exponent + 15) << 10) | Math.round((size / 2 ** exponent - 1) * 1024);
+}

@@ -84,8 +84,8 @@ export function operandsOf(node: WiredNode, axes: AtomAxes, reading: GraphReadin
   const shape = reading.facts(node.inputs[form.left]).shape;
   const inner = new Atom(shape?.[letters.left.indexOf(summed[0]!)] ?? symbol('dim'), 'dim');
   const axesOf = (term: readonly string[]) => term.map((letter) => known.get(letter) ?? [inner]);
-  const left = operand(node, form.left, form.leftZero, axesOf(letters.left));
-  const right = operand(node, form.right, form.rightZero, axesOf(letters.right));
+  const left = operand({ node, position: form.left, zero: form.leftZero }, axesOf(letters.left), reading);
+  const right = operand({ node, position: form.right, zero: form.rightZero }, axesOf(letters.right), reading);
   return left && right && { left, right };
 }
 
@@ -121,18 +121,25 @@ export function applicationOf(
   const dim = new Atom(output?.[letters.output.indexOf(dims[0]!)] ?? symbol('dim'), 'dim');
   const known = new Map(own.map((letter, i) => [letter, axes[i]!]));
   const axisOf = (letter: string): readonly Atom[] => known.get(letter) ?? (letter === dims[0] ? [dim] : []);
-  const value = operand(
-    node,
-    isLeft ? form.right : form.left,
-    isLeft ? form.rightZero : form.leftZero,
-    others.map(axisOf),
-  );
+  const place = isLeft
+    ? { node, position: form.right, zero: form.rightZero }
+    : { node, position: form.left, zero: form.leftZero };
+  const value = operand(place, others.map(axisOf), reading);
   return value && { query: axisOf(query[0]!), key: axisOf(key[0]!), dim, value, output: letters.output.map(axisOf) };
 }
 
-function operand(node: WiredNode, position: number, zero: number | undefined, axes: AtomAxes): Operand | undefined {
+interface OperandPlace {
+  readonly node: WiredNode;
+  readonly position: number;
+  readonly zero: number | undefined;
+}
+
+/** Where the operand has size 1, it broadcasts: there it has none of what the result has. */
+function operand({ node, position, zero }: OperandPlace, axes: AtomAxes, reading: GraphReading): Operand | undefined {
   const tensor = node.inputs[position];
   const zeroPoint = zero === undefined ? undefined : node.inputs[zero];
   const isZero = smallConstant(zeroPoint, 1)?.data[0] === 0;
-  return tensor && { tensor, axes, ...(zeroPoint && !isZero && { zeroPoint }) };
+  const shape = reading.facts(tensor).shape;
+  const own = axes.map((axis, i) => (shape?.[i] === 1 ? [] : axis));
+  return tensor && { tensor, axes: own, ...(zeroPoint && !isZero && { zeroPoint }) };
 }

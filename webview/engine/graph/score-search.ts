@@ -169,13 +169,18 @@ export function viewBack(node: WiredNode, axes: AtomAxes, reading: GraphReading)
 
 function softmaxMoves(node: WiredNode, { axes }: Place, trail: Trail, reading: GraphReading): Move[] {
   const tensor = node.inputs[0];
-  if (!tensor || trail.softmax || !isOverLastAxis(node, axes.length, reading)) return [];
+  if (!tensor || trail.softmax || !isOverLastAxis(node, axes.length, reading) || !isOverKeys(axes)) return [];
   const softmax = { node, position: 0, axes };
   const bias = node.operator === 'Softmax' ? undefined : node.inputs[1];
   const isInner = intOf(node, 'is_inner_broadcast', 1) === 1;
   if (node.operator !== 'Softmax' && (!bias || !isInner)) return [];
   const step = bias && binaryStep('add', { tensor: bias, axes }, false);
   return [{ to: { tensor, axes }, softmax, reader: { node, position: 0 }, ...(step && { step }) }];
+}
+
+/** Linear attention has softmax over features. */
+function isOverKeys(axes: AtomAxes): boolean {
+  return leavesOf(axes.at(-1) ?? []).every(({ role, size }) => role === 'key' || size === 1);
 }
 
 /** Before version 13, softmax is over all axes from `axis` on. */
@@ -212,7 +217,7 @@ function binaryMoves(
   if (node.inputs.length !== 2) return [];
   if (!trail.softmax) {
     const exponents = decomposedSoftmax(node, axes.length, reading);
-    if (exponents) {
+    if (exponents && isOverKeys(axes)) {
       const softmax = { node: exponents.node, position: exponents.position, axes };
       return [{ to: { tensor: exponents.tensor, axes }, softmax, reader: exponents }];
     }
