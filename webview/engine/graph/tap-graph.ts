@@ -12,6 +12,7 @@ import type {
   SideTensor,
   SiteInputs,
 } from './attention-site.ts';
+import { externalPaths } from './external-path.ts';
 import { type FoundSite, findAttention } from './find-attention.ts';
 import { GraphEdit } from './graph-edit.ts';
 import type { GraphReading } from './graph-reading.ts';
@@ -30,6 +31,8 @@ export interface TapOptions {
   readonly cuts?: boolean;
   /** Also return the weights themselves where the graph holds them: heavy, for tests. */
   readonly probabilities?: boolean;
+  /** Of the file, for sentences that name it. */
+  readonly path?: string;
 }
 
 export interface TappedGraph {
@@ -45,9 +48,10 @@ export interface TappedGraph {
   toBytes(): Uint8Array<ArrayBuffer>;
 }
 
-/** @throws AppError `model-damaged` when the graph is no valid one. */
+/** @throws AppError `model-damaged` when the graph is no valid one, or keeps weights outside of the model's folder. */
 export function tapGraph(source: Uint8Array | OnnxModel, options: TapOptions = {}): TappedGraph {
   const model = source instanceof Uint8Array ? readModel(source) : source;
+  externalPaths(model, options.path ?? 'The model graph');
   inlineFunctions(model);
   const reading = readGraph(wireGraph(model));
   const { sites: found, refused } = findAttention(reading);
@@ -92,11 +96,17 @@ function exposed(site: SiteOf<WiredTensor>, inputs: SiteInputs, options: TapOpti
   return {
     ...rest,
     inputs,
-    ...(program && { program: exposedProgram(program, edit) }),
+    ...(program && { program: withCut(exposedProgram(program, edit), inputs) }),
     ...(isHeld && { probabilities: exposedSide(probabilities, edit) }),
     ...(value && { value: exposedHead(value, edit) }),
     ...(output && { output: exposedHead(output, edit) }),
   };
+}
+
+/** Scores are read with what a run cuts from them. */
+function withCut(program: ScoreProgram, { cut, cutAxes }: SiteInputs): ScoreProgram {
+  if (typeof cut !== 'string' || !cutAxes) return program;
+  return { ...program, steps: [...program.steps, { op: 'add', operand: { tensor: cut, axes: cutAxes } }] };
 }
 
 function exposedProgram(program: ScoreProgram<WiredTensor>, edit: GraphEdit): ScoreProgram {
