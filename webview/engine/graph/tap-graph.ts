@@ -6,7 +6,10 @@ import type {
   AttentionSite,
   ConstantSide,
   HeadTensor,
+  PastRule,
+  ProjectionStep,
   RefusedNode,
+  RotaryStep,
   ScoreProgram,
   ScoreStep,
   SideTensor,
@@ -83,9 +86,11 @@ function addInputs(
   if (!options.cuts) return inputs;
   if ('refused' in cut) return { ...inputs, cut };
   const scores = reading.facts(cut.reader.inputs[cut.position] ?? cut.reader.inputs[0]).type;
+  const isThere = cut.reader.inputs[cut.position] !== undefined;
   const name = edit.input('cut', scores ?? elements, cut.axes.length);
   edit.addAt(cut.reader, cut.position, name);
-  return { ...inputs, cut: name, cutAxes: cut.axes };
+  const isCutWhole = cut.isWhole && !isThere;
+  return { ...inputs, cut: name, cutAxes: cut.axes, ...(isCutWhole && { isCutWhole }) };
 }
 
 type SiteOf<T> = Omit<AttentionSite<T>, 'inputs'>;
@@ -126,32 +131,45 @@ function exposedStep(step: ScoreStep<WiredTensor>, edit: GraphEdit): ScoreStep {
       return { ...step, condition: exposedSide(step.condition, edit), other: exposedSide(step.other, edit) };
     case 'guard':
       return { ...step, other: exposedSide(step.other, edit) };
-    case 'visible': {
-      const { lengths, ...rest } = step;
-      return { ...rest, ...(lengths && { lengths: exposedSide(lengths, edit) }) };
-    }
+    case 'mask':
+      return { ...step, mask: exposedSide(step.mask, edit) };
+    case 'visible':
+      return { ...step, past: exposedPast(step.past, edit) };
     default:
       return 'operand' in step ? { ...step, operand: exposedSide(step.operand, edit) } : step;
   }
 }
 
 function exposedHead(head: HeadTensor<WiredTensor>, edit: GraphEdit): HeadTensor {
-  const { tensor, zeroPoint, bias, rotary, axes } = head;
+  const { tensor, zeroPoint, bias, rotary, projection, axes } = head;
   return {
     tensor: edit.expose(tensor),
     axes,
     ...(zeroPoint && { zeroPoint: exposedTensor(zeroPoint, edit) }),
     ...(bias && { bias: exposedSide(bias, edit) }),
     ...(rotary && { rotary: exposedRotary(rotary, edit) }),
+    ...(projection && { projection: exposedProjection(projection, edit) }),
   };
 }
 
-function exposedRotary(
-  { cos, sin, half, isInterleaved, positions }: NonNullable<HeadTensor<WiredTensor>['rotary']>,
-  edit: GraphEdit,
-): NonNullable<HeadTensor['rotary']> {
-  const tables = { cos: exposedTensor(cos, edit), sin: exposedTensor(sin, edit) };
-  return { ...tables, half, isInterleaved, ...(positions && { positions: exposedSide(positions, edit) }) };
+function exposedRotary(rotary: RotaryStep<WiredTensor>, edit: GraphEdit): RotaryStep {
+  const { cos, sin, positions, past, ...rest } = rotary;
+  return {
+    ...rest,
+    cos: exposedTensor(cos, edit),
+    sin: exposedTensor(sin, edit),
+    past: exposedPast(past, edit),
+    ...(positions && { positions: exposedSide(positions, edit) }),
+  };
+}
+
+function exposedPast({ lengths, ...rest }: PastRule<WiredTensor>, edit: GraphEdit): PastRule {
+  return { ...rest, ...(lengths && { lengths: exposedSide(lengths, edit) }) };
+}
+
+function exposedProjection(projection: ProjectionStep<WiredTensor>, edit: GraphEdit): ProjectionStep {
+  const { weights, bias, ...rest } = projection;
+  return { ...rest, weights: edit.expose(weights), ...(bias && { bias: edit.expose(bias) }) };
 }
 
 function exposedSide({ tensor, axes }: SideTensor<WiredTensor>, edit: GraphEdit): SideTensor {
