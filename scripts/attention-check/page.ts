@@ -1,0 +1,61 @@
+/** Runs in the browser: checks one folder that a server on loopback offers, with ONNX Runtime as the engine has it. */
+import type { InferenceSession, Tensor } from 'onnxruntime-web';
+import * as ort from 'onnxruntime-web/wasm';
+import * as gpu from 'onnxruntime-web/webgpu';
+import { type CheckedSession, checkFolder, type FolderReport, type TruthMeta } from './check-folder.ts';
+import type { FileTensor } from './tensor-file.ts';
+
+/** On a GPU in float32, as the fixtures' README has it. */
+const gpuTolerance = 1e-3;
+
+async function checkAddress(address: string, runtime: 'ort' | 'webgpu'): Promise<FolderReport> {
+  const read = async (file: string) => {
+    const response = await fetch(`${address}/${encodeURIComponent(file)}`);
+    if (!response.ok) throw new Error(`There is no file ${file}.`);
+    return new Uint8Array(await response.arrayBuffer());
+  };
+  const meta = JSON.parse(new TextDecoder().decode(await read('meta.json'))) as TruthMeta;
+  const isGpu = runtime === 'webgpu';
+  const { InferenceSession, Tensor } = isGpu ? gpu : ort;
+  const open = async (graph: Uint8Array): Promise<CheckedSession> => {
+    const session = await InferenceSession.create(graph, {
+      executionProviders: [isGpu ? 'webgpu' : 'wasm'],
+      logSeverityLevel: 4,
+    });
+    return { run: (feeds) => runSession(session, Tensor, feeds), release: () => session.release() };
+  };
+  const limits = {
+    attentionTolerance: Math.max(gpuTolerance, meta.tolerance.attention),
+    outputTolerance: Number.POSITIVE_INFINITY,
+  };
+  return checkFolder(meta, { read, open, ...(isGpu && limits) });
+}
+
+async function runSession(
+  session: InferenceSession,
+  TensorType: typeof Tensor,
+  feeds: ReadonlyMap<string, FileTensor>,
+) {
+  const inputs: Record<string, Tensor> = {};
+  for (const name of session.inputNames) {
+    const feed = feeds.get(name);
+    if (!feed) throw new Error(`Nothing is given for the input ${name}.`);
+    inputs[name] = new TensorType(feed.type as 'float32', feed.data as Float32Array, feed.dims);
+  }
+  const results = await session.run(inputs);
+  return new Map(
+    Object.entries(results).map(([name, { type, dims, data }]) => [
+      name,
+      { type, dims, data: data as unknown as FileTensor['data'] },
+    ]),
+  );
+}
+
+async function start(runtime: 'ort' | 'webgpu', wasm: string): Promise<void> {
+  const { env } = runtime === 'webgpu' ? gpu : ort;
+  env.wasm.wasmBinary = await (await fetch(wasm)).arrayBuffer();
+  env.wasm.numThreads = 1;
+  env.logLevel = 'error';
+}
+
+Object.assign(globalThis, { attentionCheck: { start, checkAddress } });
