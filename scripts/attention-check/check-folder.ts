@@ -3,9 +3,10 @@
  * test/fixtures/attention/README.md describes. Knows no runtime: it is handed one.
  */
 import type { AttentionSite } from '../../webview/engine/graph/attention-site.ts';
-import { readModel } from '../../webview/engine/graph/onnx-model.ts';
 import { tapGraph } from '../../webview/engine/graph/tap-graph.ts';
+import { neededTensors } from '../../webview/engine/inspect/bind-site.ts';
 import { type AttentionCapture, readAttention } from '../../webview/engine/inspect/read-attention.ts';
+import { outputTolerance, worstOutput } from '../../webview/engine/runtime/output-agreement.ts';
 import { type FileTensor, readTensors } from './tensor-file.ts';
 
 export interface TruthMeta {
@@ -35,7 +36,8 @@ type Tensors = ReadonlyMap<string, FileTensor>;
 
 /** A session of some runtime: inputs by name to outputs by name. */
 export interface CheckedSession {
-  run(feeds: Tensors): Promise<Tensors>;
+  /** Outputs of these names; of all where none are given. */
+  run(feeds: Tensors, names?: readonly string[]): Promise<Tensors>;
   release(): Promise<void>;
 }
 
@@ -60,9 +62,6 @@ export interface FolderReport {
   readonly name: string;
   readonly cases: readonly CaseReport[];
 }
-
-/** Outputs of a float graph may differ by so much once tensors are named as outputs; those of a quantised one not at all. */
-const tapTolerance = 1e-5;
 
 export async function checkFolder(meta: TruthMeta, options: CheckOptions): Promise<FolderReport> {
   const cases: CaseReport[] = [];
@@ -100,17 +99,14 @@ async function compareRuns(checked: Checked, graph: Uint8Array<ArrayBuffer>): Pr
   const feeds = new Map(Object.entries(each.feeds).map(([name, key]) => [name, tensorOf(tensors, key, each)]));
   const tapped = tapGraph(graph, { path: each.graph });
   for (const { operator, node, reason } of tapped.refused) failures.push(`${operator} ${node} is not read: ${reason}`);
-  const untouched = await runOnce(options, graph, feeds);
-  const results = await runOnce(options, tapped.toBytes(), feeds);
+  const untouched = await runOnce(options, graph, { feeds });
+  const needed = tapped.sites.flatMap((site) => neededTensors(site, { values: true, output: true }));
+  const names = [...new Set([...untouched.keys(), ...needed])].filter((name) => !feeds.has(name));
+  const results = await runOnce(options, tapped.toBytes(), { feeds, names });
 
-  const { exact, half } = precisionOf(graph);
-  const limit = half ? meta.tolerance.outputs : exact ? 0 : tapTolerance;
-  let taps = 0;
-  for (const [name, before] of untouched) {
-    const difference = largestDifference(before.data, results.get(name)?.data);
-    if (difference > limit) failures.push(`taps change the output ${name} by ${difference.toExponential(1)}`);
-    taps = Math.max(taps, difference);
-  }
+  const worst = worstOutput(untouched, results, outputTolerance(tapped.model.graph));
+  if (worst) failures.push(`taps change the output ${worst.output} by ${worst.difference.toExponential(1)}`);
+  const taps = worstOutput(untouched, results, { absolute: 0, ofLargest: 0 })?.difference ?? 0;
   let outputs = 0;
   for (const [name, masked] of Object.entries(each.outputs)) {
     const difference = outputError(untouched.get(name), masked, checked);
@@ -126,10 +122,15 @@ async function compareRuns(checked: Checked, graph: Uint8Array<ArrayBuffer>): Pr
   return { name: each.name, attention, outputs, taps, failures };
 }
 
-async function runOnce({ open }: CheckOptions, graph: Uint8Array, feeds: Tensors): Promise<Tensors> {
+interface RunRequest {
+  readonly feeds: Tensors;
+  readonly names?: readonly string[];
+}
+
+async function runOnce({ open }: CheckOptions, graph: Uint8Array, { feeds, names }: RunRequest): Promise<Tensors> {
   const session = await open(graph);
   try {
-    return await session.run(feeds);
+    return await session.run(feeds, names);
   } finally {
     await session.release();
   }
@@ -139,21 +140,6 @@ function tensorOf(tensors: Tensors, key: string, { file, name }: TruthCase): Fil
   const tensor = tensors.get(key);
   if (!tensor) throw new Error(`${file} lacks the tensor ${key} of the case ${name}.`);
   return tensor;
-}
-
-/** Whether numbers of a graph are rounded to integers, or computed in half precision. */
-function precisionOf(graph: Uint8Array): { exact: boolean; half: boolean } {
-  const model = readModel(graph);
-  const bodies = [model.graph];
-  let [exact, half] = [false, false];
-  for (let body = bodies.pop(); body; body = bodies.pop()) {
-    half ||= body.initializer.some(({ dataType, dims }) => dataType === 10 && dims.length > 1);
-    for (const { opType, attribute } of body.node) {
-      exact ||= /Integer|NBits|QuantizeLinear|^QLinear|BlockQuantized/.test(opType);
-      for (const { g, graphs } of attribute) bodies.push(...(g ? [g] : graphs));
-    }
-  }
-  return { exact, half };
 }
 
 function outputError(
@@ -261,11 +247,4 @@ function difference(a: number, b: number): number {
   if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return 0;
   const apart = Math.abs(a - b);
   return Number.isNaN(apart) ? Number.POSITIVE_INFINITY : apart;
-}
-
-function largestDifference(a: FileTensor['data'], b: FileTensor['data'] | undefined): number {
-  if (a.length !== b?.length) return Number.POSITIVE_INFINITY;
-  let largest = 0;
-  for (let i = 0; i < a.length; i++) largest = Math.max(largest, difference(Number(a[i]), Number(b[i])));
-  return largest;
 }

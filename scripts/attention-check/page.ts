@@ -22,7 +22,7 @@ async function checkAddress(address: string, runtime: 'ort' | 'webgpu'): Promise
       executionProviders: [isGpu ? 'webgpu' : 'wasm'],
       logSeverityLevel: 4,
     });
-    return { run: (feeds) => runSession(session, Tensor, feeds), release: () => session.release() };
+    return { run: (feeds, names) => runSession(session, Tensor, { feeds, names }), release: () => session.release() };
   };
   const limits = {
     attentionTolerance: Math.max(gpuTolerance, meta.tolerance.attention),
@@ -31,18 +31,19 @@ async function checkAddress(address: string, runtime: 'ort' | 'webgpu'): Promise
   return checkFolder(meta, { read, open, ...(isGpu && limits) });
 }
 
-async function runSession(
-  session: InferenceSession,
-  TensorType: typeof Tensor,
-  feeds: ReadonlyMap<string, FileTensor>,
-) {
+interface RunRequest {
+  readonly feeds: ReadonlyMap<string, FileTensor>;
+  readonly names: readonly string[] | undefined;
+}
+
+async function runSession(session: InferenceSession, TensorType: typeof Tensor, { feeds, names }: RunRequest) {
   const inputs: Record<string, Tensor> = {};
   for (const name of session.inputNames) {
     const feed = feeds.get(name);
     if (!feed) throw new Error(`Nothing is given for the input ${name}.`);
     inputs[name] = new TensorType(feed.type as 'float32', feed.data as Float32Array, feed.dims);
   }
-  const results = await session.run(inputs);
+  const results = await (names ? session.run(inputs, names) : session.run(inputs));
   return new Map(
     Object.entries(results).map(([name, { type, dims, data }]) => [
       name,

@@ -13,10 +13,9 @@ const options: CheckOptions = {
   open: async (graph) => {
     const session = await openSession(graph);
     return {
-      run: async (feeds) => {
-        const results = await session.run(
-          Object.fromEntries([...feeds].map(([name, feed]) => [name, ortTensor(feed)])),
-        );
+      run: async (feeds, names) => {
+        const inputs = Object.fromEntries([...feeds].map(([name, feed]) => [name, ortTensor(feed)]));
+        const results = await (names ? session.run(inputs, names) : session.run(inputs));
         return new Map(
           Object.entries(results).map(([name, { dims, type, data }]) => [
             name,

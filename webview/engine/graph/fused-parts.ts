@@ -8,7 +8,7 @@ import { floatOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
 
 export const whole = (role: AxisRole): Axis => ({ parts: [{ role }] });
 export const pick = (index: number): Axis => ({ parts: [{ role: 'pick', index }] });
-export const merged = (heads: number): Axis => ({ parts: [{ role: 'head', size: heads }, { role: 'dim' }] });
+const merged = (heads: number): Axis => ({ parts: [{ role: 'head', size: heads }, { role: 'dim' }] });
 
 /** [batch, head, query, key]; of fewer axes, the last. */
 export const scoreAxes: readonly Axis[] = [whole('batch'), whole('head'), whole('query'), whole('key')];

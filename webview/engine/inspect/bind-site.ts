@@ -135,7 +135,7 @@ function fixedHeads(size: number): Axis[] {
   return [{ parts: [{ role: 'head', size }] }];
 }
 
-export interface NeededParts {
+interface NeededParts {
   readonly values?: boolean;
   readonly output?: boolean;
 }
