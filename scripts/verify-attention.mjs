@@ -1,9 +1,9 @@
 /**
- * `npm run verify:attention -- FOLDER… [--runtime ort|webgpu|auto] [--json]`
+ * `npm run verify:attention -- FOLDER… [--runtime ort|simd|webgpu|auto] [--json]`
  *
  * Holds the attention that the engine reads out of graphs to the truth in folders of the format of
  * test/fixtures/attention, in a real browser. A folder without a meta.json stands for the folders in it. Prints one line a
- * folder and, last, `folders N/M cases N/M worst …`. Exits with 0 when all is right, with 1 when something is not, with 2
+ * folder and, last, `folders N/M cases N/M worst …`, without those that the runtime does not take. Exits with 0 when all is right, with 1 when something is not, with 2
  * when it could not be found out.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
@@ -13,11 +13,12 @@ import { openCheckPage } from './attention-check/check-page.mjs';
 
 /** @typedef {import('./attention-check/check-folder.ts').FolderReport} FolderReport */
 
-const runtimes = ['ort', 'webgpu', 'auto'];
+/** `auto` is what reads any graph. @type {Record<string, 'ort' | 'simd' | 'webgpu'>} */
+const runtimes = { ort: 'ort', simd: 'simd', webgpu: 'webgpu', auto: 'ort' };
 
 async function main() {
   const { folders, runtime, isJson } = readArguments();
-  const page = await openCheckPage({ runtime: runtime === 'webgpu' ? 'webgpu' : 'ort', folders });
+  const page = await openCheckPage({ runtime, folders });
   /** @type {FolderReport[]} */
   const reports = [];
   try {
@@ -29,22 +30,23 @@ async function main() {
   } finally {
     await page.close();
   }
-  const cases = reports.flatMap((report) => report.cases);
-  const right = reports.filter(isRight).length;
-  const worst = Math.max(...cases.map(({ attention }) => attention));
+  const checked = reports.filter(({ skipped }) => !skipped);
+  const cases = checked.flatMap((report) => report.cases);
+  const right = checked.filter(isRight).length;
+  const worst = Math.max(0, ...cases.map(({ attention }) => attention));
   const rightCases = cases.filter(({ failures }) => failures.length === 0).length;
   if (isJson)
     console.log(
       JSON.stringify({
         runtime,
-        folders: { right, all: reports.length },
+        folders: { right, all: checked.length },
         cases: { right: rightCases, all: cases.length },
         worst,
         reports,
       }),
     );
-  console.log(`folders ${right}/${reports.length} cases ${rightCases}/${cases.length} worst ${worst.toExponential(1)}`);
-  return right === reports.length;
+  console.log(`folders ${right}/${checked.length} cases ${rightCases}/${cases.length} worst ${worst.toExponential(1)}`);
+  return right === checked.length && checked.length > 0;
 }
 
 /** @param {FolderReport} report */
@@ -54,7 +56,8 @@ function isRight({ cases }) {
 
 /** @param {FolderReport} report */
 function lineOf(report) {
-  const { name, cases } = report;
+  const { name, cases, skipped } = report;
+  if (skipped) return `${name}: skipped: ${skipped}`;
   const largest = (/** @type {'attention' | 'outputs' | 'taps'} */ what) =>
     Math.max(...cases.map((each) => each[what])).toExponential(1);
   const wrong = cases.flatMap(({ name: own, failures }) => failures.map((failure) => `${own}: ${failure}`));
@@ -70,9 +73,10 @@ function readArguments() {
     options: { runtime: { type: 'string', default: 'ort' }, json: { type: 'boolean', default: false } },
   });
   if (positionals.length === 0) throw new Error('Name folders: npm run verify:attention -- test/fixtures/attention');
-  if (!runtimes.includes(values.runtime))
-    throw new Error(`There is no runtime "${values.runtime}". Choose one of ${runtimes.join(', ')}.`);
-  return { folders: positionals.flatMap(foldersIn), runtime: values.runtime, isJson: values.json };
+  const runtime = runtimes[values.runtime];
+  if (!runtime)
+    throw new Error(`There is no runtime "${values.runtime}". Choose one of ${Object.keys(runtimes).join(', ')}.`);
+  return { folders: positionals.flatMap(foldersIn), runtime, isJson: values.json };
 }
 
 /** @param {string} given */

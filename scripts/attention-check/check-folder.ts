@@ -22,7 +22,7 @@ interface Masked {
   readonly mask_axis?: number;
 }
 
-interface TruthCase {
+export interface TruthCase {
   readonly name: string;
   readonly graph: string;
   readonly file: string;
@@ -44,6 +44,8 @@ export interface CheckedSession {
 export interface CheckOptions {
   readonly read: (file: string) => Promise<Uint8Array<ArrayBuffer>>;
   readonly open: (graph: Uint8Array) => Promise<CheckedSession>;
+  /** Why a device does not run the folder's graphs as they are. */
+  readonly cannotRun?: (meta: TruthMeta) => Promise<string | undefined>;
   /** Instead of the folder's own, where a device computes less exactly. */
   readonly attentionTolerance?: number;
   readonly outputTolerance?: number;
@@ -61,9 +63,31 @@ export interface CaseReport {
 export interface FolderReport {
   readonly name: string;
   readonly cases: readonly CaseReport[];
+  /** Why the folder is not for this runtime: that is no failure. */
+  readonly skipped?: string;
+}
+
+/** Runs the untouched graphs alone: what a device cannot run, or runs wrong, says nothing of taps. */
+export async function findUnfit(meta: TruthMeta, options: CheckOptions, limit: number): Promise<string | undefined> {
+  for (const each of meta.cases)
+    try {
+      const tensors = readTensors(await options.read(each.file), each.file);
+      const feeds = new Map(Object.entries(each.feeds).map(([name, key]) => [name, tensorOf(tensors, key, each)]));
+      const outputs = await runOnce(options, await options.read(each.graph), { feeds });
+      for (const [name, masked] of Object.entries(each.outputs)) {
+        const error = outputError(outputs.get(name), masked, { meta, each, tensors, options });
+        if (error > Math.max(limit, meta.tolerance.outputs))
+          return `the device is off by ${error.toExponential(1)} in ${name} without taps, too`;
+      }
+    } catch (thrown) {
+      return `the device does not run it: ${thrown instanceof Error ? thrown.message : thrown}`;
+    }
+  return undefined;
 }
 
 export async function checkFolder(meta: TruthMeta, options: CheckOptions): Promise<FolderReport> {
+  const skipped = await options.cannotRun?.(meta);
+  if (skipped) return { name: meta.name, cases: [], skipped };
   const cases: CaseReport[] = [];
   for (const each of meta.cases) cases.push(await checkCase(meta, each, options));
   return { name: meta.name, cases };
@@ -232,7 +256,7 @@ function attentionError(
   return largest;
 }
 
-function numberAt({ data, type }: FileTensor, index: number): number {
+export function numberAt({ data, type }: FileTensor, index: number): number {
   const value = Number(data[index]);
   return type === 'float16' && data instanceof Uint16Array ? halfAt(value) : value;
 }
@@ -243,7 +267,7 @@ function halfAt(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-function difference(a: number, b: number): number {
+export function difference(a: number, b: number): number {
   if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return 0;
   const apart = Math.abs(a - b);
   return Number.isNaN(apart) ? Number.POSITIVE_INFINITY : apart;

@@ -4,16 +4,21 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { startStaticServer } from '../browser-engine/static-server.mjs';
+import { compileKernels } from '../kernels.mjs';
 import { chromiumArguments, ensureChromium } from '../vscode-host/chromium.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const runtimeFiles = path.join(root, 'node_modules', 'onnxruntime-web', 'dist');
 /** The build for the CPU knows operators that the one for both lacks. */
-const wasm = { ort: 'ort-wasm-simd-threaded.wasm', webgpu: 'ort-wasm-simd-threaded.asyncify.wasm' };
+const wasm = {
+  ort: 'ort-wasm-simd-threaded.wasm',
+  simd: 'ort-wasm-simd-threaded.wasm',
+  webgpu: 'ort-wasm-simd-threaded.asyncify.wasm',
+};
 
 /**
  * @param {object} options
- * @param {'ort' | 'webgpu'} options.runtime
+ * @param {'ort' | 'webgpu' | 'simd'} options.runtime
  * @param {readonly string[]} options.folders  On disk.
  */
 export async function openCheckPage({ runtime, folders }) {
@@ -28,14 +33,17 @@ export async function openCheckPage({ runtime, folders }) {
     logLevel: 'error',
   });
   const script = bundle.outputFiles[0]?.text ?? '';
-  const server = await startStaticServer({
-    folders: { ort: runtimeFiles, ...names },
-    pages: new Map([
-      ['/favicon.ico', ''],
-      ['/check.js', script],
-      ['/index.html', '<!doctype html><script type="module" src="/check.js"></script>'],
-    ]),
-  });
+  const { plain } = runtime === 'simd' ? await compileKernels() : { plain: undefined };
+  /** @type {Map<string, import('../browser-engine/static-server.mjs').Replacement>} */
+  const pages = new Map();
+  if (plain) pages.set('/kernels.wasm', Buffer.from(plain));
+  for (const [address, text] of [
+    ['/favicon.ico', ''],
+    ['/check.js', script],
+    ['/index.html', '<!doctype html><script type="module" src="/check.js"></script>'],
+  ])
+    pages.set(/** @type {string} */ (address), /** @type {string} */ (text));
+  const server = await startStaticServer({ folders: { ort: runtimeFiles, ...names }, pages });
   const browser = await chromium.launch({
     executablePath: await ensureChromium(),
     args: [

@@ -2,33 +2,40 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import * as ort from 'onnxruntime-web/wasm';
 import * as gpu from 'onnxruntime-web/webgpu';
-import { type CheckedSession, checkFolder, type FolderReport, type TruthMeta } from './check-folder.ts';
+import { type CheckedSession, checkFolder, type FolderReport, findUnfit, type TruthMeta } from './check-folder.ts';
+import { checkSimdFolder } from './check-simd.ts';
 import type { FileTensor } from './tensor-file.ts';
 
 /** On a GPU in float32, as the fixtures' README has it. */
 const gpuTolerance = 1e-3;
+const gpuOutputs = 2e-2;
 
-async function checkAddress(address: string, runtime: 'ort' | 'webgpu'): Promise<FolderReport> {
+type Runtime = 'ort' | 'webgpu' | 'simd';
+
+async function checkAddress(address: string, runtime: Runtime): Promise<FolderReport> {
   const read = async (file: string) => {
     const response = await fetch(`${address}/${encodeURIComponent(file)}`);
     if (!response.ok) throw new Error(`There is no file ${file}.`);
     return new Uint8Array(await response.arrayBuffer());
   };
   const meta = JSON.parse(new TextDecoder().decode(await read('meta.json'))) as TruthMeta;
+  if (runtime === 'simd')
+    return checkSimdFolder(meta, { read, kernels: await (await fetch('/kernels.wasm')).arrayBuffer() });
   const isGpu = runtime === 'webgpu';
   const { InferenceSession, Tensor } = isGpu ? gpu : ort;
   const open = async (graph: Uint8Array): Promise<CheckedSession> => {
-    const session = await InferenceSession.create(graph, {
-      executionProviders: [isGpu ? 'webgpu' : 'wasm'],
-      logSeverityLevel: 4,
-    });
+    const providers = [isGpu ? 'webgpu' : 'wasm'];
+    const session = await InferenceSession.create(graph, { executionProviders: providers, logSeverityLevel: 4 });
     return { run: (feeds, names) => runSession(session, Tensor, { feeds, names }), release: () => session.release() };
   };
-  const limits = {
+  if (!isGpu) return checkFolder(meta, { read, open });
+  return checkFolder(meta, {
+    read,
+    open,
     attentionTolerance: Math.max(gpuTolerance, meta.tolerance.attention),
-    outputTolerance: Number.POSITIVE_INFINITY,
-  };
-  return checkFolder(meta, { read, open, ...(isGpu && limits) });
+    outputTolerance: gpuOutputs,
+    cannotRun: () => findUnfit(meta, { read, open }, gpuOutputs),
+  });
 }
 
 interface RunRequest {
@@ -52,7 +59,7 @@ async function runSession(session: InferenceSession, TensorType: typeof Tensor, 
   );
 }
 
-async function start(runtime: 'ort' | 'webgpu', wasm: string): Promise<void> {
+async function start(runtime: Runtime, wasm: string): Promise<void> {
   const { env } = runtime === 'webgpu' ? gpu : ort;
   env.wasm.wasmBinary = await (await fetch(wasm)).arrayBuffer();
   env.wasm.numThreads = 1;
