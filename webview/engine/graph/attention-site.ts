@@ -42,10 +42,11 @@ export interface SideTensor<T = string> {
 
 /**
  * Where queries stand among the keys. `start`: the first query at key 0. `end`: the last query at the last key. `cache`:
- * as GroupQueryAttention has it, at 0 in a run whose keys are all new, else so that the last one ends at `lengths`.
+ * as GroupQueryAttention has it, at 0 in a run whose keys are all new, else so that the last one ends at `lengths`; and
+ * `lengths`: always so.
  */
 export interface PastRule<T = string> {
-  readonly from: 'start' | 'end' | 'cache';
+  readonly from: 'start' | 'end' | 'cache' | 'lengths';
   /** [batch]: keys that count, from the first, less `added`. */
   readonly lengths?: SideTensor<T>;
   readonly added?: number;
@@ -113,6 +114,11 @@ export type ScoreStep<T = string> =
     }
   /** Adds `fill` where the mask is 0. */
   | { readonly op: 'mask'; readonly mask: SideTensor<T>; readonly fill: number }
+  /**
+   * Adds `fill` to keys that do not count: from bounds[batch] on and, where there are two for each entry, before
+   * bounds[batches + batch]. Others behind these two say nothing of keys.
+   */
+  | { readonly op: 'range'; readonly bounds: SideTensor<T>; readonly fill: number }
   /** Hides keys by an operator's own rules: -infinity in place of the score, or `fill` added to it. */
   | {
       readonly op: 'visible';

@@ -85,7 +85,7 @@ export const recogniseMicrosoftAttention: Recogniser = (node, reading) => {
   return found;
 };
 
-/** Lengths [batch], or 1 for keys that count: [batch, key] or [batch, query, key]. */
+/** Lengths [batch] or with starts behind them, or 1 for keys that count: [batch, key] or [batch, query, key]. */
 function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTensor>[] | { refused: string } {
   const mask = node.inputs[input.mask];
   if (!mask) return [];
@@ -95,6 +95,5 @@ function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTenso
     shape?.length === 2 ? [whole('key')] : shape?.length === 3 ? [whole('query'), whole('key')] : undefined;
   if (tokens) return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];
   if (shape?.length !== 1) return { refused: `its mask has ${shape?.length ?? 'an unknown number of'} axes` };
-  const lengths = { tensor: mask, axes: [whole('batch')] };
-  return [{ op: 'visible', isCausal: false, past: { from: 'start', lengths }, fill }];
+  return [{ op: 'range', bounds: { tensor: mask, axes: [] }, fill }];
 }

@@ -133,6 +133,8 @@ function exposedStep(step: ScoreStep<WiredTensor>, edit: GraphEdit): ScoreStep {
       return { ...step, other: exposedSide(step.other, edit) };
     case 'mask':
       return { ...step, mask: exposedSide(step.mask, edit) };
+    case 'range':
+      return { ...step, bounds: exposedSide(step.bounds, edit) };
     case 'visible':
       return { ...step, past: exposedPast(step.past, edit) };
     default:

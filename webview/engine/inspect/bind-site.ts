@@ -96,6 +96,8 @@ export class Binder {
         return { ...step, other: this.side(step.other) };
       case 'mask':
         return { ...step, mask: this.side(step.mask) };
+      case 'range':
+        return { ...step, bounds: this.side(step.bounds) };
       case 'visible':
         return { ...step, past: this.#past(step.past) };
       default:
