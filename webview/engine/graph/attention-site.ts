@@ -61,6 +61,16 @@ export interface ProjectionStep<T = string> {
   readonly offset: number;
   readonly headDim: number;
   readonly heads: number;
+  /** Where input and weights are integers: what they are numbers of. */
+  readonly codes?: ProjectionCodes<T>;
+}
+
+/** number = (code - zero) * scale. Of the weights, one for all or one for each column. */
+export interface ProjectionCodes<T = string> {
+  readonly inputScale: T;
+  readonly inputZero?: T;
+  readonly weightScale: T;
+  readonly weightZero?: T;
 }
 
 /** Rotary embedding (arXiv:2104.09864) that an operator does inside, on the first 2 * half numbers of a head. */

@@ -18,7 +18,7 @@ interface Input {
   readonly dims: readonly number[];
   /** Absent: random. */
   readonly data?: readonly number[];
-  readonly type?: 'float' | 'int32' | 'int64' | 'bool';
+  readonly type?: 'float' | 'int32' | 'int64' | 'bool' | 'uint8' | 'int8';
 }
 
 const [B, S, P, H, G, D] = [2, 5, 3, 4, 2, 8];
@@ -28,7 +28,7 @@ const int32 = (dims: readonly number[], ...data: number[]): Input => ({ dims, da
 const bool = (dims: readonly number[], data: readonly number[]): Input => ({ dims, data, type: 'bool' });
 const ones = (dims: readonly number[], zeros: readonly number[]): readonly number[] =>
   Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => (zeros.includes(i) ? 0 : 1));
-const codes = { int32: 6, int64: 7, bool: 9 } as const;
+const codes = { int32: 6, int64: 7, bool: 9, uint8: 2, int8: 3 } as const;
 
 async function errorOf(form: Form): Promise<number> {
   const builder = new GraphBuilder();
@@ -220,6 +220,37 @@ const microsoft: [string, Omit<Form, 'operator'>][] = [
   ],
 ];
 
+const code = (type: 'uint8' | 'int8', dims: number[]): Input => ({
+  dims,
+  type,
+  data: Array.from(
+    { length: dims.reduce((a, b) => a * b, 1) },
+    (_, i) => ((i * 37) % 101) - (type === 'int8' ? 50 : 0),
+  ),
+});
+const scalar = (value: number): Input => ({ dims: [], data: [value] });
+const zero = (type: 'uint8' | 'int8', value: number): Input => ({ dims: [], data: [value], type });
+const quantised = [code('uint8', [B, S, E]), code('int8', [E, 3 * H * D]), like(3 * H * D), scalar(0.03)];
+const zeros = [zero('uint8', 40), zero('int8', 3)];
+const integer: [string, Omit<Form, 'operator'>][] = [
+  [
+    'with zero points and lengths',
+    { attributes: mha, inputs: [...quantised, scalar(0.01), int32([B], S, 3), ...zeros] },
+  ],
+  [
+    'with a scale for each column, causal',
+    { attributes: { ...mha, unidirectional: 1 }, inputs: [...quantised, like(3 * H * D), undefined, zeros[0]] },
+  ],
+  [
+    'with a past',
+    {
+      attributes: mha,
+      outputs: 2,
+      inputs: [...quantised, scalar(0.01), int32([B, T], ...ones([B, T], [0, 8])), ...zeros, like(2, B, H, P, D)],
+    },
+  ],
+];
+
 const heads3 = { q_num_heads: H, kv_num_heads: G };
 const [oq, ok] = [like(B, H, S, D), like(B, G, T, D)];
 const mask = (dims: number[], zeros: number[]) => bool(dims, ones(dims, zeros));
@@ -269,6 +300,7 @@ describe.each<[string, readonly (readonly [string, Omit<Form, 'operator'>])[]]>(
   [ms('GroupQueryAttention'), groupQuery.map(([name, form]) => [name, { outputs: 3, ...form }] as const)],
   [ms('MultiHeadAttention'), multiHead],
   [ms('Attention'), microsoft],
+  [ms('QAttention'), integer],
   ['Attention', onnx],
 ])('%s', (operator, forms) => {
   test.each(forms)('%s', async (_, form) => {
