@@ -24,6 +24,10 @@ export function floats(dims: readonly number[], data: ArrayLike<number>): ort.Te
   return new ort.Tensor('float32', Float32Array.from(data), dims);
 }
 
+export function ints(dims: readonly number[], data: readonly number[]): ort.Tensor {
+  return new ort.Tensor('int64', BigInt64Array.from(data, BigInt), dims);
+}
+
 export interface TappedRun {
   readonly tapped: TappedGraph;
   readonly session: ort.InferenceSession;

@@ -123,16 +123,13 @@ function biasOf({ node, heads, headDim }: Parts, index: number): Pick<HeadTensor
   };
 }
 
-/** Lengths [batch], or 1 for keys that count: [batch, key] or [batch, query, key]. */
+/** Lengths [batch] or with starts behind them, or 1 for keys that count: [batch, key] or [batch, query, key]. */
 function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTensor>[] | { refused: string } {
   const mask = node.inputs[input.mask];
   if (!mask) return [];
   const fill = floatOf(node, 'mask_filter_value', -10_000);
   const rank = reading.facts(mask).shape?.length;
-  if (rank === 1) {
-    const lengths = { tensor: mask, axes: [whole('batch')] };
-    return [{ op: 'visible', isCausal: false, past: { from: 'start', lengths }, fill }];
-  }
+  if (rank === 1) return [{ op: 'range', bounds: { tensor: mask, axes: [] }, fill }];
   const tokens = rank === 2 ? [whole('key')] : rank === 3 ? [whole('query'), whole('key')] : undefined;
   if (!tokens) return { refused: `its padding mask has ${rank ?? 'an unknown number of'} axes` };
   return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];

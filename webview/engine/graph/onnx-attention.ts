@@ -92,7 +92,7 @@ function visibleSteps(node: WiredNode, isCausal: boolean): ScoreStep<WiredTensor
   if (!isCausal && !tensor) return [];
   const lengths = tensor && { tensor, axes: [whole('batch')] };
   const past: PastRule<WiredTensor> = {
-    from: node.inputs[input.pastKey] ? 'end' : 'start',
+    from: node.inputs[input.pastKey] ? 'end' : lengths ? 'lengths' : 'start',
     ...(lengths && { lengths }),
   };
   return [{ op: 'visible', isCausal, past }];
