@@ -1,10 +1,11 @@
 /** Times what one loaded model does. Every method leaves no cache behind; times are milliseconds. */
-import type { GenerateRequest } from '../../src/shared/engine-contract.ts';
+import type { Arithmetic, GenerateRequest } from '../../src/shared/engine-contract.ts';
 import type { SamplingSettings } from '../../src/shared/sampling-settings.ts';
 import { type AnswerParts, generateAnswer } from '../../webview/engine/decode/answer.ts';
 import { prefill } from '../../webview/engine/decode/prefill.ts';
 import { PrefixCache } from '../../webview/engine/decode/prefix-cache.ts';
 import type { Cache, Decoder, ForwardOptions, ForwardResult } from '../../webview/engine/decoder.ts';
+import { rankHeads } from '../../webview/engine/inspect/causal/head-ranking.ts';
 
 const turn = { signal: new AbortController().signal, pause: async () => {} };
 
@@ -40,6 +41,24 @@ export class SessionBench {
     }
     cache.dispose();
     return { prefillMs, decodeMs: median(times) };
+  }
+
+  /** All heads by the divergence that each one's ablation makes; `isAlone`: without batches. */
+  async ranking(
+    ids: readonly number[],
+    { positions, arithmetic, isAlone }: { positions: 'all' | 'last'; arithmetic: Arithmetic; isAlone: boolean },
+  ): Promise<{ ms: number; forwardedTokens: number; heads: number }> {
+    const { decoder } = this.#parts;
+    const before = decoder.counters.forwardedTokens;
+    const startedAt = performance.now();
+    const ranking = await rankHeads(
+      decoder,
+      ids,
+      { kind: 'zero', positions },
+      { measure: { kind: 'kl' }, control: { sets: 8, seed: 1 }, modelId: '', runtime: '', arithmetic, isAlone },
+    );
+    const ms = performance.now() - startedAt;
+    return { ms, forwardedTokens: decoder.counters.forwardedTokens - before, heads: ranking.entries.length };
   }
 
   /** A step of several sequences together against a step of one, in turns; null where the runtime has no batches. */

@@ -12,7 +12,6 @@ export type HeadRef = v.InferOutput<typeof headSchema>;
 
 /** `last`: the position whose prediction is measured; `all`: all up to it. */
 const positionsSchema = v.union([v.picklist(['all', 'last']), v.pipe(ids, v.minLength(1))]);
-export type Positions = v.InferOutput<typeof positionsSchema>;
 
 const texts = v.pipe(v.array(v.pipe(ids, v.minLength(1))), v.minLength(1));
 const zero = { kind: v.literal('zero'), positions: positionsSchema };

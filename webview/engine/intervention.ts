@@ -83,6 +83,6 @@ function bad(message: string): AppError {
 function unsupported(what: string): AppError {
   return new AppError(
     'model-unsupported',
-    `The runtime of this model takes no ${what}. Choose the runtime "simd" in the settings, or another model.`,
+    `The runtime of this model takes no ${what}. Choose another model, or load it on WebAssembly.`,
   );
 }

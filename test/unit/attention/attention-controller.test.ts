@@ -39,6 +39,8 @@ class ScriptedEngine implements Engine {
       return { inspectionId: this.#nextId++, encoded, layers: 3, heads: 4, kvHeads: 2, runMs: 1 };
     }
     if (method === 'attentionMap') return uniformMap(this.#tokens());
+    if (method === 'score') return { topIds: Int32Array.from([0, 0, 122]) };
+    if (method === 'causalTest') return params;
     return undefined;
   }
 
@@ -337,5 +339,42 @@ describe('shading', () => {
     await controller.shade(shown().inspectionId, 1, 'attends');
     await controller.inspect(textSource('x'));
     expect([place.painting, place.isDisposed]).toEqual([undefined, true]);
+  });
+});
+
+describe('a head is tested', () => {
+  const signal = new AbortController().signal;
+  const operations = () => engine.of('causalTest') as { input: PromptInput; measure: unknown; operation: unknown }[];
+  const ids = (text: string) => [...text].map((character) => character.codePointAt(0));
+
+  it('on the text up to the token, by the probability of the one that follows', async () => {
+    await controller.inspect(textSource('ab c'));
+    const { inspectionId } = shown();
+    const found = await controller.testHead(inspectionId, { layer: 2, head: 1, token: 1 }, signal);
+    expect(found).toMatchObject({ layer: 2, head: 1, token: 1, target: '·', isInText: true });
+    const heads = [{ layer: 2, head: 1 }];
+    const input = { kind: 'ids', ids: ids('ab') };
+    const measure = { kind: 'probability', token: 32 };
+    expect(operations()).toMatchObject([
+      { input, measure, operation: { kind: 'zero', heads, positions: 'all' } },
+      { input, measure, operation: { kind: 'mean', heads, reference: [ids('ab')], over: 'all-positions' } },
+    ]);
+    expect(engine.of('score')).toEqual([]);
+  });
+
+  it('behind the last token by that of the most probable one', async () => {
+    await controller.inspect(textSource('abc'));
+    const found = await controller.testHead(shown().inspectionId, { layer: 0, head: 0, token: 2 }, signal);
+    expect(found).toMatchObject({ target: 'z', isInText: false });
+    expect(operations()[0]).toMatchObject({ measure: { token: 122 }, input: { ids: ids('abc') } });
+  });
+
+  it('never of a text that is not shown any more', async () => {
+    await controller.inspect(textSource('abc'));
+    const { inspectionId } = shown();
+    await controller.inspect(textSource('x'));
+    const late = async () => controller.testHead(inspectionId, { layer: 0, head: 0, token: 0 }, signal);
+    await expect(late()).rejects.toMatchObject({ code: 'bad-input' });
+    expect(engine.of('causalTest')).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ export async function captureOutputs(
   if (!decoder.hasGates)
     throw new AppError(
       'model-unsupported',
-      'The runtime of this model does not show what its heads put out. Choose the runtime "simd" in the settings.',
+      'The runtime of this model does not show what its heads put out. Choose another model, or load it on WebAssembly.',
     );
   const cache = decoder.createCache();
   const size = Math.min(8, decoder.maxChunk); // a cancel is heard between two passes

@@ -1,4 +1,4 @@
-/** Tells by a short name whether a set of texts is the same: FNV-1a, 64 bits (RFC 9923), over lengths and token ids. */
+/** Tells by a short name whether a set of texts is the same: FNV-1a, 64 bits (Fowler, Noll and Vo), over lengths and token ids. */
 export function hashOf(texts: readonly (readonly number[])[]): string {
   let hash = 0xcbf29ce484222325n;
   const add = (word: number) => {
