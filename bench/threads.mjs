@@ -1,42 +1,51 @@
 /**
- * `node bench/threads.mjs [ROUNDS] [THREADS]`: the bundled model on one thread and on several of Glasshead's own
- * runtime, in a cross-origin isolated Chromium, in turns. Needs a built dist/. Prints medians with least and most, and
- * their ratio.
+ * `npm run bench:threads [-- ROUNDS THREADS]`: the bundled model on Glasshead's own runtime in headless Chromium, on
+ * one thread and on several, in turns. Prints medians in tokens/s with least and most, and their ratio.
  */
+import { rm } from 'node:fs/promises';
 import os from 'node:os';
-import { openBrowserEngine } from '../scripts/browser-engine/browser-engine.mjs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildBenchDist, openEngineSide } from './decode/engine-side.mjs';
+import { readPrompts } from './decode/prompts.mjs';
 
-const [rounds = 3, threads = 2] = process.argv.slice(2).map(Number);
-const sampling = {
-  ...{ temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 },
-  ...{ maxTokens: 1, seed: 1, stop: [] },
-};
+const model = fileURLToPath(new URL('../media/models/SmolLM2-135M-Instruct', import.meta.url));
+const [rounds = 5, threads = 2] = process.argv.slice(2).map(Number);
+const steps = 32;
 
 /** @param {number[]} numbers */
-const spread = (numbers) => {
+function describe(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
-  const [median = 0, least = 0, most = 0] = [sorted[sorted.length >> 1], sorted[0], sorted.at(-1)];
-  return { median, text: `${median.toFixed(1)} (${least.toFixed(1)}-${most.toFixed(1)})` };
-};
-
-const engine = await openBrowserEngine({ device: 'wasm', isIsolated: true });
-/** @type {Map<number, {decode: number[], prefill: number[]}>} */
-const speeds = new Map([1, threads].map((count) => [count, { decode: [], prefill: [] }]));
-try {
-  for (let round = 0; round < rounds; round++)
-    for (const [count, { decode, prefill }] of speeds) {
-      const model = await engine.load({ threads: count });
-      if (round === 0) console.log(model.runtimeReason);
-      decode.push(await measure('one two three four five six seven eight '.repeat(4), 64, round));
-      prefill.push(await measure('zero one two three four five six seven '.repeat(32), 1, round));
-    }
-} finally {
-  await engine.close();
+  const median = sorted[sorted.length >> 1] ?? 0;
+  return { median, text: `${median.toFixed(0)} (${sorted[0]?.toFixed(0)}-${sorted.at(-1)?.toFixed(0)})` };
 }
 
-console.log(`Load average ${os.loadavg()[0]?.toFixed(1)}, ${os.cpus().length} cores; tokens/s, ${rounds} rounds.`);
-for (const name of /** @type {const} */ (['decode', 'prefill'])) {
-  const [one, many] = [...speeds.values()].map((of) => spread(of[name]));
+const dist = await buildBenchDist();
+const promptOf = await readPrompts(path.join(model, 'tokenizer.json'));
+/** @type {{side: import('./decode/engine-side.mjs').EngineSide, decode: number[], prefill: number[]}[]} */
+const sides = [];
+try {
+  for (const count of [1, threads])
+    sides.push({ side: await openEngineSide('simd', dist, count), decode: [], prefill: [] });
+  for (const { side } of sides) console.log(side.info.runtimeReason);
+  for (let round = 0; round <= rounds; round++)
+    for (const { side, decode, prefill } of sides) {
+      const short = await side.run(promptOf(64, round), steps);
+      const long = await side.run(promptOf(256, round), 1);
+      if (round === 0) continue; // compiles the kernels to their last tier
+      decode.push((1000 * steps) / short.decodeMs);
+      prefill.push((1000 * 256) / long.prefillMs);
+    }
+} finally {
+  for (const { side } of sides) await side.close();
+  await rm(dist, { recursive: true, force: true });
+}
+console.log(`Load average ${os.loadavg()[0]?.toFixed(1)} on ${os.cpus().length} cores; tokens/s, ${rounds} rounds.`);
+for (const [name, key] of /** @type {const} */ ([
+  ['decode at 64 tokens', 'decode'],
+  ['prefill of 256 tokens', 'prefill'],
+])) {
+  const [one, many] = sides.map((of) => describe(of[key]));
   const ratio = ((many?.median ?? 0) / (one?.median ?? 1)).toFixed(2);
   console.log(`${name}: one thread ${one?.text}, ${threads} threads ${many?.text}, ratio ${ratio}`);
 }
