@@ -21,7 +21,7 @@ export interface ThreadChoice {
 /** Two threads on one core share its units for products: automatic takes half of what the platform calls cores. */
 const mostAutomatic = 4;
 
-export function thisPlatform(): ThreadPlatform {
+function thisPlatform(): ThreadPlatform {
   return {
     isIsolated: globalThis.crossOriginIsolated === true,
     cores: globalThis.navigator?.hardwareConcurrency ?? 1,
