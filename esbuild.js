@@ -32,10 +32,12 @@ const bundles = [
 const copies = [['onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm', 'webview/ort.wasm']];
 
 /** Builds of the kernels in webview/engine/runtime/simd/assembly. */
-/** @type {[build: 'relaxed' | 'plain', to: string][]} */
+/** @type {[build: 'relaxed' | 'plain', to: string, isThreaded: boolean][]} */
 const kernels = [
-  ['relaxed', 'webview/simd-relaxed.wasm'],
-  ['plain', 'webview/simd.wasm'],
+  ['relaxed', 'webview/simd-relaxed.wasm', false],
+  ['plain', 'webview/simd.wasm', false],
+  ['relaxed', 'webview/simd-relaxed-threads.wasm', true],
+  ['plain', 'webview/simd-threads.wasm', true],
 ];
 
 /** @param {(typeof bundles)[number]} row */
@@ -72,10 +74,11 @@ async function main() {
 }
 
 async function writeKernels() {
-  const { compileKernels } = await import('./scripts/kernels.mjs');
-  const built = await compileKernels();
+  const { compileKernels, compileThreadedKernels } = await import('./scripts/kernels.mjs');
+  const [single, threaded] = [await compileKernels(), await compileThreadedKernels()];
   mkdirSync('dist/webview', { recursive: true });
-  for (const [build, to] of kernels) writeFileSync(path.join('dist', to), built[build]);
+  for (const [build, to, isThreaded] of kernels)
+    writeFileSync(path.join('dist', to), (isThreaded ? threaded : single)[build]);
 }
 
 /**

@@ -46,13 +46,14 @@ export async function buildBenchDist() {
 /**
  * @param {'simd' | 'ort'} runtime
  * @param {string} dist  Of `buildBenchDist`.
+ * @param {number} [threads]  One unless given.
  */
-export async function openEngineSide(runtime, dist) {
-  const engine = await openBrowserEngine({ device: 'wasm', runtime, dist });
+export async function openEngineSide(runtime, dist, threads = 1) {
+  const engine = await openBrowserEngine({ device: 'wasm', runtime, dist, threads, isIsolated: threads > 1 });
   try {
     const info = await engine.load();
     if (info.runtime !== runtime) throw new Error(`The engine runs on "${info.runtime}". ${info.runtimeReason}`);
-    const worker = engine.page.workers().at(-1);
+    const worker = engine.page.workers()[0]; // others are its threads
     if (!worker) throw new Error('The Model page has no worker.');
     /**
      * @template {keyof SessionBench} M

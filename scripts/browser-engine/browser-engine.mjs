@@ -37,6 +37,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
  * @property {'simd' | 'ort'} [runtime]
  * @property {'int8' | 'float32'} [arithmetic]
  * @property {'float32' | 'float16'} [cachePrecision]
+ * @property {number} [threads]
+ * @property {boolean} [isIsolated]  Serve the page cross-origin isolated, with SharedArrayBuffer.
  * @property {number} [cacheLimitBytes]
  * @property {readonly string[]} [args]  More arguments for Chromium.
  * @property {string} [dist]  The folder of the built bundles, `dist` unless given.
@@ -68,6 +70,7 @@ export async function openBrowserEngine(options = {}) {
   const server = await startStaticServer({
     folders: { dist, media: path.join(root, 'media'), model: folder },
     pages,
+    isIsolated: options.isIsolated === true,
   });
   const address = (/** @type {string[]} */ ...parts) => `${server.origin}/${parts.join('/')}`;
   const { tickMs, silentTicks } = options.patience ?? {};
@@ -87,7 +90,7 @@ export async function openBrowserEngine(options = {}) {
     files: model.files.map((/** @type {{path: string}} */ file) => ({ ...file, url: address('model', file.path) })),
     device: options.device ?? 'wasm',
     cacheLimitBytes: options.cacheLimitBytes ?? 256 * 2 ** 20,
-    ...pick(options, ['runtime', 'arithmetic', 'cachePrecision']),
+    ...pick(options, ['runtime', 'arithmetic', 'cachePrecision', 'threads']),
     ...(options.allowSoftwareAdapter !== undefined && { allowSoftwareAdapter: options.allowSoftwareAdapter }),
     ...overrides,
   });

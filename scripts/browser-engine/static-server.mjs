@@ -23,9 +23,14 @@ const types = new Map([
  * @param {object} options
  * @param {Record<string, string>} options.folders  First part of the address -> folder on disk.
  * @param {Map<string, Replacement>} options.pages  Address -> what is served there instead of a file.
+ * @param {boolean} [options.isIsolated]  Pages are cross-origin isolated.
  */
-export async function startStaticServer({ folders, pages }) {
+export async function startStaticServer({ folders, pages, isIsolated = false }) {
   const server = createServer(async (request, response) => {
+    if (isIsolated) {
+      response.setHeader('cross-origin-opener-policy', 'same-origin');
+      response.setHeader('cross-origin-embedder-policy', 'require-corp');
+    }
     const address = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
     const type = types.get(path.extname(address)) ?? 'application/octet-stream';
     const page = pages.get(address);

@@ -49,6 +49,7 @@ async function describeLoad(context: vscode.ExtensionContext, view: ModelView): 
     arithmetic: settings.arithmetic,
     cacheLimitBytes: settings.cacheLimitMB * 2 ** 20,
     cachePrecision: settings.cachePrecision,
+    threads: settings.threads,
     ...(knownVerdict && { knownVerdict }),
   };
 }

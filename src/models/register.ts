@@ -9,7 +9,7 @@ import { modelViewId } from './model-view.ts';
 import { createStatusItem } from './status-item.ts';
 import { keepVerdict } from './verdict-store.ts';
 
-const engineSettings = ['model', 'device', 'arithmetic', 'cacheLimitMB', 'cachePrecision'].map(
+const engineSettings = ['model', 'device', 'arithmetic', 'cacheLimitMB', 'cachePrecision', 'threads'].map(
   (name) => `glasshead.${name}`,
 );
 

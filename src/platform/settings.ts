@@ -8,6 +8,8 @@ export interface Settings {
   readonly arithmetic: Arithmetic;
   readonly cacheLimitMB: number;
   readonly cachePrecision: CachePrecision;
+  /** 0: automatic. */
+  readonly threads: number;
   /** The longest text whose attention is inspected. */
   readonly attentionMaxTokens: number;
   readonly prompts: {
@@ -33,6 +35,7 @@ export function readSettings(scope?: vscode.ConfigurationScope): Settings {
     arithmetic: read('arithmetic'),
     cacheLimitMB: read('cacheLimitMB'),
     cachePrecision: read('cachePrecision'),
+    threads: read('threads'),
     attentionMaxTokens: read('attention.maxTokens'),
     prompts: {
       systemPrompt: read('prompts.systemPrompt'),

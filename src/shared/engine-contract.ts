@@ -58,6 +58,8 @@ const loadOptions = {
   arithmetic: v.optional(arithmeticSchema),
   /** Of our own kernels; absent: float32. */
   cachePrecision: v.optional(cachePrecisionSchema),
+  /** Of our own kernels, where the page is cross-origin isolated; absent or 0: as many as are good. */
+  threads: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16))),
   /** Memory that caches of past tokens may hold together. */
   cacheLimitBytes: count,
   /** Try WebGPU on a software adapter too; for tests. */
@@ -374,7 +376,10 @@ export const workerContract = {
 export type WorkerContract = typeof workerContract;
 
 /** WebAssembly that is shipped with the extension and read when it is needed. */
-const runtimeFiles = ['ort.wasm', 'simd-relaxed.wasm', 'simd.wasm'] as const;
+const runtimeFiles = [
+  ...(['ort.wasm', 'simd-relaxed.wasm', 'simd.wasm'] as const),
+  ...(['simd-relaxed-threads.wasm', 'simd-threads.wasm'] as const),
+] as const;
 export type RuntimeFile = (typeof runtimeFiles)[number];
 
 /** What the worker calls on the Model page while it loads: a worker made from a blob cannot fetch. */

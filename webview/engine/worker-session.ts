@@ -56,6 +56,8 @@ export async function loadSession(request: WorkerLoadRequest, options: LoadSessi
       kernels: {
         relaxed: () => files.runtimeFile('simd-relaxed.wasm'),
         plain: () => files.runtimeFile('simd.wasm'),
+        relaxedThreads: () => files.runtimeFile('simd-relaxed-threads.wasm'),
+        plainThreads: () => files.runtimeFile('simd-threads.wasm'),
       },
     },
     { ...wishes, ...watch, modelId },

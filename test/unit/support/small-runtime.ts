@@ -1,7 +1,7 @@
 /** Small decoders on the real ONNX Runtime, in Node. */
 import { readFileSync } from 'node:fs';
 import * as ort from 'onnxruntime-web/webgpu';
-import { compileKernels } from '../../../scripts/kernels.mjs';
+import { compileKernels, compileThreadedKernels } from '../../../scripts/kernels.mjs';
 import type { Verdict } from '../../../src/shared/engine-contract.ts';
 import { loadDecoder } from '../../../webview/engine/runtime/load-decoder.ts';
 import type { Build } from './kernels.ts';
@@ -22,7 +22,17 @@ const readKernels = (build: Build) => async () => {
   compiled ??= compileKernels();
   return (await compiled)[build].buffer;
 };
-const kernels = { relaxed: readKernels('relaxed'), plain: readKernels('plain') };
+let compiledThreaded: ReturnType<typeof compileThreadedKernels> | undefined;
+const readThreadedKernels = (build: Build) => async () => {
+  compiledThreaded ??= compileThreadedKernels();
+  return (await compiledThreaded)[build].buffer;
+};
+const kernels = {
+  relaxed: readKernels('relaxed'),
+  plain: readKernels('plain'),
+  relaxedThreads: readThreadedKernels('relaxed'),
+  plainThreads: readThreadedKernels('plain'),
+};
 
 export function loadSmall(form: SmallDecoderForm = {}, knownVerdict?: Verdict) {
   return loadGraph(smallDecoder(form), smallConfig, knownVerdict);

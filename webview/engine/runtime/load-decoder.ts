@@ -23,7 +23,7 @@ import { type DecoderSource, openDecoder, wasmChunk } from './decoder-source.ts'
 import { startOrt } from './ort-build.ts';
 import type { OrtDecoder } from './ort-decoder.ts';
 import { tapRefusal } from './output-agreement.ts';
-import { compilePlan, openOwnRuntime } from './own-runtime.ts';
+import { compilePlan, type KernelFiles, openOwnRuntime } from './own-runtime.ts';
 import { largestStep, sampleLogits } from './probe.ts';
 import { selectRuntime } from './select-runtime.ts';
 import type { Plan } from './simd/plan.ts';
@@ -39,8 +39,8 @@ export interface ModelFiles {
   readonly config: Readonly<Record<string, unknown>>;
   /** Large, and read only when ONNX Runtime is used. */
   readonly ortWasm: () => Promise<ArrayBuffer>;
-  /** Of our own runtime: with relaxed SIMD, and for engines that have none. */
-  readonly kernels: { readonly relaxed: () => Promise<ArrayBuffer>; readonly plain: () => Promise<ArrayBuffer> };
+  /** Of our own runtime. */
+  readonly kernels: KernelFiles;
 }
 
 export interface LoadOptions {
@@ -50,6 +50,8 @@ export interface LoadOptions {
   readonly arithmetic?: Arithmetic | undefined;
   /** Of our own runtime; absent: float32. */
   readonly cachePrecision?: CachePrecision | undefined;
+  /** Of our own runtime; absent or 0: automatic. */
+  readonly threads?: number | undefined;
   /** Memory that keys and values may take. */
   readonly cacheLimitBytes: number;
   readonly allowSoftwareAdapter?: boolean | undefined;

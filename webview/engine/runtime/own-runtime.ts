@@ -5,6 +5,7 @@ import type { Decoder } from '../decoder.ts';
 import type { ExternalData } from '../graph/constant-floats.ts';
 import { readModel } from '../graph/onnx-model.ts';
 import { contextLengthOf } from './decoder-source.ts';
+import { openThreads, type ThreadPlatform } from './own-threads.ts';
 import { compileDecoder } from './simd/compile/compile-graph.ts';
 import { openSimdDecoder } from './simd/open-simd-decoder.ts';
 import type { Plan } from './simd/plan.ts';
@@ -32,12 +33,26 @@ export function compilePlan({ graph, externalData, config }: GraphSource): Compi
 
 export interface OwnSource extends Omit<GraphSource, 'graph'> {
   readonly plan: Plan;
-  readonly kernels: { readonly relaxed: () => Promise<ArrayBuffer>; readonly plain: () => Promise<ArrayBuffer> };
+  readonly kernels: KernelFiles;
+}
+
+type ReadKernels = () => Promise<ArrayBuffer>;
+
+/** With relaxed SIMD and for engines that have none, for one thread and for several. */
+export interface KernelFiles {
+  readonly relaxed: ReadKernels;
+  readonly plain: ReadKernels;
+  readonly relaxedThreads: ReadKernels;
+  readonly plainThreads: ReadKernels;
 }
 
 export interface OwnOptions {
   readonly arithmetic?: Arithmetic | undefined;
   readonly cachePrecision?: CachePrecision | undefined;
+  /** Absent or 0: automatic. */
+  readonly threads?: number | undefined;
+  /** Absent: as it is. */
+  readonly platform?: ThreadPlatform | undefined;
   readonly cacheLimitBytes: number;
   onProgress(progress: LoadProgress): void;
   readonly signal?: AbortSignal | undefined;
@@ -57,13 +72,14 @@ export async function openOwnRuntime(
 ): Promise<OwnRuntime> {
   const { arithmetic = 'int8', cachePrecision = 'float32', cacheLimitBytes, onProgress, signal } = options;
   const isRelaxed = hasRelaxedSimd();
+  const { machine, how: threads } = await openThreads(
+    options.threads ?? 0,
+    isRelaxed ? kernels.relaxedThreads : kernels.plainThreads,
+    options.platform,
+  );
+  const single = async () => (isRelaxed ? { relaxed: await kernels.relaxed() } : { plain: await kernels.plain() });
   const decoder = await openSimdDecoder(
-    {
-      plan,
-      externalData,
-      kernels: isRelaxed ? { relaxed: await kernels.relaxed() } : { plain: await kernels.plain() },
-      contextLength: contextLengthOf(config),
-    },
+    { plan, externalData, kernels: machine ?? (await single()), contextLength: contextLengthOf(config) },
     { arithmetic, cachePrecision, cacheLimitBytes, onProgress, ...(signal && { signal }) },
   );
   onProgress({ phase: 'compile', done: 2, total: 2, message: 'The model is ready' });
@@ -71,6 +87,7 @@ export async function openOwnRuntime(
     isRelaxed ? 'relaxed SIMD' : 'SIMD',
     arithmetic === 'int8' ? 'int8 activations' : 'float32 activations',
     ...(cachePrecision === 'float16' ? ['keys and values in float16'] : []),
+    threads,
   ];
   return { decoder, runtime: 'simd', runtimeReason: `Glasshead’s own kernels: ${how.join(', ')}.` };
 }

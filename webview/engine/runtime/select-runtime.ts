@@ -48,7 +48,7 @@ async function measure(
   });
   const reference = await takeWasmReference(source, watch('Computing reference numbers on WebAssembly'));
   const wasm = (why: string): Selection => ({
-    verdict: { key, device: 'wasm', reason: `WebAssembly, one thread: WebGPU (${adapter}) ${why}.` },
+    verdict: { key, device: 'wasm', reason: `WebAssembly: WebGPU (${adapter}) ${why}.` },
     sample: reference.short,
   });
   onProgress({ phase: 'probe', done: 0, total: 1, message: 'Preparing the model on WebGPU' });

@@ -30,14 +30,14 @@ export async function chooseAdapter(
   { device, allowSoftwareAdapter = false }: AdapterWish,
   gpu: Gpu | undefined = (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu,
 ): Promise<AdapterChoice> {
-  if (device === 'wasm') return { refused: 'WebAssembly, one thread: the setting "Device" asks for it.' };
+  if (device === 'wasm') return { refused: 'WebAssembly: the setting "Device" asks for it.' };
   const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
-  if (!gpu) return { refused: 'WebAssembly, one thread: WebGPU is not available here.' };
-  if (!adapter) return { refused: 'WebAssembly, one thread: WebGPU found no graphics adapter.' };
+  if (!gpu) return { refused: 'WebAssembly: WebGPU is not available here.' };
+  if (!adapter) return { refused: 'WebAssembly: WebGPU found no graphics adapter.' };
   const { vendor, architecture, device: model, description } = adapter.info ?? {};
   const name = [vendor, architecture, model, description].filter(Boolean).join(' ') || 'unnamed adapter';
   const isSoftware = (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter) || softwareAdapters.test(name);
   if (isSoftware && device !== 'webgpu' && !allowSoftwareAdapter)
-    return { refused: `WebAssembly, one thread: the only WebGPU adapter (${name}) is emulated in software.` };
+    return { refused: `WebAssembly: the only WebGPU adapter (${name}) is emulated in software.` };
   return { adapter: name };
 }

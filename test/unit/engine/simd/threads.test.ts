@@ -7,7 +7,7 @@ import { compileDecoder } from '../../../../webview/engine/runtime/simd/compile/
 import { Machine } from '../../../../webview/engine/runtime/simd/machine.ts';
 import { openSimdDecoder } from '../../../../webview/engine/runtime/simd/open-simd-decoder.ts';
 import type { SimdDecoder } from '../../../../webview/engine/runtime/simd/simd-decoder.ts';
-import type { StartThread } from '../../../../webview/engine/runtime/simd/thread-pool.ts';
+import type { StartThread, Thread } from '../../../../webview/engine/runtime/simd/thread-pool.ts';
 import { attentionFixtures, readFixture } from '../../support/attention-fixture.ts';
 import { type Build, builds } from '../../support/kernels.ts';
 import { startNodeThread } from '../../support/node-thread.ts';
@@ -87,5 +87,62 @@ describe.each(builds)('the %s build', (build) => {
     const expected = await workThrough(await open(name, 1, { build, ...form }), prompt);
     for (const threads of [2, 3, 4])
       expect(await workThrough(await open(name, threads, { build, ...form }), prompt)).toEqual(expected);
+  });
+});
+
+describe('a thread that is not there', () => {
+  const name = 'llama-gqa';
+  const run = (decoder: SimdDecoder) => decoder.forward(decoder.createCache(), [1, 2, 3], { logits: 'last' });
+
+  test('cannot be started: the others end, and the machine does not open', async () => {
+    let ended = 0;
+    const start: StartThread = (source) => {
+      const thread: Thread = startNodeThread(ended === 0 && started++ === 1 ? 'throw new Error("no more");' : source);
+      const end = () => {
+        ended++;
+        thread.end();
+      };
+      return { ...thread, end };
+    };
+    let started = 0;
+    await expect(open(name, 3, {}, start)).rejects.toMatchObject({ message: expect.stringContaining('no more') });
+    expect(ended).toBe(2);
+  });
+
+  test('stops on an error in the middle of a run: the run fails, and so does every one after it', async () => {
+    // Its own buffers lie outside of the memory, so that it traps.
+    const start: StartThread = (source) =>
+      startNodeThread(source.replace('let exports;', 'let exports; imports.env.threadOffset = -65536;'));
+    const decoder = await open('qwen2-gqa-q4', 2, { arithmetic: 'int8' }, start);
+    await expect(run(decoder)).rejects.toMatchObject({ code: 'engine-failed' });
+    await expect(run(decoder)).rejects.toMatchObject({ code: 'engine-failed' });
+  }, 60_000);
+
+  test('was killed, and nobody was told: the wait for it ends', async () => {
+    const threads: ReturnType<typeof startNodeThread>[] = [];
+    const start: StartThread = (source) => {
+      const thread = startNodeThread(source);
+      threads.push(thread);
+      return thread;
+    };
+    const decoder = await open(name, 2, {}, start);
+    await run(decoder);
+    await threads[0]!.worker.terminate();
+    await expect(run(decoder)).rejects.toMatchObject({
+      code: 'engine-failed',
+      message: expect.stringContaining('set "Threads" to 1'),
+    });
+  }, 60_000);
+
+  test('ends with the decoder', async () => {
+    const threads: ReturnType<typeof startNodeThread>[] = [];
+    const decoder = await open(name, 3, {}, (source) => {
+      const thread = startNodeThread(source);
+      threads.push(thread);
+      return thread;
+    });
+    const exits = threads.map(({ worker }) => new Promise((resolve) => worker.once('exit', resolve)));
+    await decoder.dispose();
+    await Promise.all(exits);
   });
 });

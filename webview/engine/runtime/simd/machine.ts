@@ -86,7 +86,8 @@ export class Machine {
       this.exports.run(plan, rows, state);
     } catch (cause) {
       if (!this.#pool) throw cause;
-      const message = 'A thread of the engine does not answer. If it happens again, set "Threads" to 1 in the settings.';
+      const message =
+        'A thread of the engine does not answer. If it happens again, set "Threads" to 1 in the settings.';
       throw new AppError('engine-failed', message, { cause });
     }
   }

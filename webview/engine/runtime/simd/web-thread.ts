@@ -8,9 +8,13 @@ export function startWebThread(source: string): Thread {
   const worker = new Worker(address, { name: 'glasshead-thread' });
   const answer = new Promise<unknown>((resolve, reject) => {
     worker.addEventListener('message', ({ data }) => resolve(data), { once: true });
-    worker.addEventListener('error', ({ message }) => reject(new AppError('engine-failed', message || 'It was refused')), {
-      once: true,
-    });
+    worker.addEventListener(
+      'error',
+      ({ message }) => reject(new AppError('engine-failed', message || 'It was refused')),
+      {
+        once: true,
+      },
+    );
   }).finally(() => URL.revokeObjectURL(address));
   return {
     post: (message) => worker.postMessage(message),

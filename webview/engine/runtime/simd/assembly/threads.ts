@@ -28,9 +28,9 @@ const stateAt: usize = 136;
 
 /** About 20 microseconds: less than it takes to wake a thread, more than most steps of one token differ by. */
 const spins = 4_000;
-/** A thread that does not come within this time 3 times over is taken for dead. */
-const patienceNs: i64 = 5_000_000_000;
-const mostPatience = 3;
+/** A thread that does not come within this time 4 times over is taken for dead. */
+const patienceNs: i64 = 2_500_000_000;
+const mostPatience = 4;
 
 /** To be added to the place of a buffer that each instance needs for itself: instances share one memory. */
 export const ownOffset: usize = ASC_FEATURE_THREADS ? threadOffset : 0;
