@@ -2,6 +2,8 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import * as ort from 'onnxruntime-web/wasm';
 import * as gpu from 'onnxruntime-web/webgpu';
+import { externalPaths } from '../../webview/engine/graph/external-path.ts';
+import { readModel } from '../../webview/engine/graph/onnx-model.ts';
 import { type CheckedSession, checkFolder, type FolderReport, findUnfit, type TruthMeta } from './check-folder.ts';
 import { checkSimdFolder } from './check-simd.ts';
 import type { FileTensor } from './tensor-file.ts';
@@ -25,7 +27,10 @@ async function checkAddress(address: string, runtime: Runtime): Promise<FolderRe
   const { InferenceSession, Tensor } = isGpu ? gpu : ort;
   const open = async (graph: Uint8Array): Promise<CheckedSession> => {
     const providers = [isGpu ? 'webgpu' : 'wasm'];
-    const session = await InferenceSession.create(graph, { executionProviders: providers, logSeverityLevel: 4 });
+    const paths = externalPaths(readModel(graph), 'The model graph');
+    const externalData = await Promise.all(paths.map(async (path) => ({ path, data: await read(path) })));
+    const options = { executionProviders: providers, logSeverityLevel: 4 as const, externalData };
+    const session = await InferenceSession.create(graph, options);
     return { run: (feeds, names) => runSession(session, Tensor, { feeds, names }), release: () => session.release() };
   };
   if (!isGpu) return checkFolder(meta, { read, open });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { AttentionCapture } from '../../../../webview/engine/inspect/read-attention.ts';
 import { GraphBuilder } from '../../support/graph-builder.ts';
 import { capture, type Feeds, floats, ints, openTapped } from '../../support/tapped-run.ts';
 
@@ -46,10 +47,14 @@ async function errorOf(form: Form): Promise<number> {
   expect(tapped.refused).toEqual([]);
   const site = capture(tapped.sites[0]!, await run(feeds), feeds)!;
   await session.release();
+  return apartFromOutput(site, form.queries);
+}
+
+function apartFromOutput(site: AttentionCapture, queries?: readonly number[]): number {
   let worst = 0;
   for (let b = 0; b < site.batch; b++)
     for (let head = 0; head < site.heads; head++)
-      for (let query = 0; query < (form.queries?.[b] ?? site.queries); query++) {
+      for (let query = 0; query < (queries?.[b] ?? site.queries); query++) {
         const weights = site.row(b, head, query);
         const output = site.outputRow(b, head, query)!;
         const sum = new Float64Array(output.length);
@@ -306,4 +311,29 @@ describe.each<[string, readonly (readonly [string, Omit<Form, 'operator'>])[]]>(
   test.each(forms)('%s', async (_, form) => {
     expect(await errorOf({ operator, ...form })).toBeLessThan(1e-4);
   });
+});
+
+/** As exporters repeat keys for the query heads that share them. */
+function repeated(builder: GraphBuilder, name: string): string {
+  const split = builder.node('Reshape', [name, builder.ints([0, 0, G, D])]);
+  const turned = builder.node('Transpose', [split], { perm: [0, 2, 1, 3] });
+  const apart = builder.node('Unsqueeze', [turned, builder.ints([2])]);
+  const wide = builder.node('Expand', [apart, builder.ints([1, 1, H / G, 1, 1])]);
+  const heads = builder.node('Reshape', [wide, builder.ints([0, H, -1, D])]);
+  const back = builder.node('Transpose', [heads], { perm: [0, 2, 1, 3] });
+  return builder.node('Reshape', [back, builder.ints([0, 0, H * D])]);
+}
+
+test('keys that the graph repeats for MultiHeadAttention are read as they were before', async () => {
+  const builder = new GraphBuilder();
+  const [query, key, value] = ['q', 'k', 'v'].map((name) =>
+    builder.input(name, 'float', ['batch', name === 'q' ? 'queries' : 'keys', name === 'q' ? H * D : G * D]),
+  );
+  const inputs = [query!, repeated(builder, key!), repeated(builder, value!)];
+  builder.output(builder.node(ms('MultiHeadAttention'), inputs, mha));
+  const { tapped, run } = await openTapped(builder.bytesOfModel());
+  expect(tapped.sites[0]).toMatchObject({ heads: H, kvHeads: G });
+  const random = (size: number) => floats([1, S, size], builder.numbers([S, size]));
+  const feeds: Feeds = { q: random(H * D), k: random(G * D), v: random(G * D) };
+  expect(apartFromOutput(capture(tapped.sites[0]!, await run(feeds), feeds)!)).toBeLessThan(1e-4);
 });
