@@ -29,6 +29,8 @@ export interface WatchedRun {
 export class HubModel {
   readonly model: PreTrainedModel;
   readonly #sessions: readonly HubSession[];
+  /** Of graphs that stayed as they came. */
+  readonly #refusals: string[] = [];
 
   private constructor(model: PreTrainedModel, sessions: readonly HubSession[]) {
     this.model = model;
@@ -87,20 +89,22 @@ export class HubModel {
     await this.model(inputs);
   }
 
-  /** After a run through all graphs: a sentence when one of them cannot be inspected. */
+  /** After a run through all graphs. A sentence when none of them can be inspected; the others go on as they came. */
   async layOpen(): Promise<string | undefined> {
+    this.#refusals.length = 0;
     for (const session of this.#sessions) {
       const refusal = await session.layOpen();
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) this.#refusals.push(refusal);
     }
-    return undefined;
+    return this.#sessions.some(({ tapped }) => tapped) ? undefined : this.#refusals.join(' ');
   }
 
   /** What could not be laid open, in sentences; the rest can be inspected all the same. */
   get refusals(): string[] {
-    return this.#sessions.flatMap(({ tapped }) =>
+    const nodes = this.#sessions.flatMap(({ tapped }) =>
       (tapped?.refused ?? []).map(({ operator, node, reason }) => `Not shown: ${node} (${operator}): ${reason}`),
     );
+    return [...this.#refusals, ...nodes];
   }
 
   /** The attentions of the last run of each graph during `work`. */

@@ -61,6 +61,14 @@ export async function loadModelSession(
   const refusal = await hub.layOpen();
   const inspectionRefused =
     refusal && `Attention of this model cannot be read. ${refusal} Choose another export of the model.`;
+  /** Says what of the run is not shown; refuses where that is all of it. */
+  const shown = async <T extends InspectedRun>(run: Promise<T>): Promise<T> => {
+    if (inspectionRefused) throw new AppError('model-unsupported', inspectionRefused);
+    const result = await run;
+    const notes = [...result.notes, ...hub.refusals];
+    if (result.stacks.length > 0) return { ...result, notes };
+    throw new AppError('model-unsupported', ['No attention of this run can be shown.', ...notes].join(' '));
+  };
   compile(2, 'The model is ready');
   return {
     kind,
@@ -89,9 +97,9 @@ export async function loadModelSession(
     inspectText: (input, target, watch) => {
       if (target && kind !== 'encoder-decoder')
         throw new AppError('bad-input', 'Only a model with a decoder of its own takes a second text. Leave it out.');
-      return withRefusals(hub, requireText(runner).inspect(input, target, watch));
+      return shown(requireText(runner).inspect(input, target, watch));
     },
-    inspectPicture: (bytes, stop) => withRefusals(hub, requireVision(runner).inspect(bytes, stop)),
+    inspectPicture: (bytes, stop) => shown(requireVision(runner).inspect(bytes, stop)),
   };
 }
 
@@ -126,13 +134,6 @@ function requireVision(runner: TextModel | VisionModel): VisionModel {
 
 export const noPictures =
   'This model reads text and no pictures. Choose a folder with a vision model with “Glasshead: Choose Model…”.';
-
-async function withRefusals<T extends InspectedRun>(hub: HubModel, run: Promise<T>): Promise<T> {
-  const result = await run;
-  if (result.stacks.length === 0)
-    throw new AppError('model-unsupported', ['No attention of this run can be shown.', ...result.notes, ...hub.refusals].join(' '));
-  return { ...result, notes: [...result.notes, ...hub.refusals] };
-}
 
 function numberOf(config: Readonly<Record<string, unknown>>, name: string): number {
   const value = config[name];
