@@ -28,7 +28,7 @@ function originsOf(sources: readonly WiredTensor[], reading: GraphReading): Set<
     const next: WiredTensor[] = [];
     const pending = [...level];
     for (let tensor = pending.pop(); tensor && passed.size < maxVisited; tensor = pending.pop()) {
-      if (passed.has(tensor) || !reading.isActivation(tensor)) continue;
+      if (passed.has(tensor) || !isContent(tensor, reading)) continue;
       passed.add(tensor);
       const input = projected(tensor.producer, reading);
       if (input) {
@@ -39,6 +39,11 @@ function originsOf(sources: readonly WiredTensor[], reading: GraphReading): Set<
     level = next;
   }
   return origins.size > 0 ? origins : passed;
+}
+
+/** One number for all tokens, such as the scale of a dynamic quantisation, says nothing of where they come from. */
+function isContent(tensor: WiredTensor, reading: GraphReading): boolean {
+  return reading.isActivation(tensor) && reading.facts(tensor).shape?.length !== 0;
 }
 
 function inputsOf(node: WiredNode | undefined): WiredTensor[] {
@@ -78,7 +83,7 @@ function dependsOn(sources: readonly WiredTensor[], origins: ReadonlySet<WiredTe
   const seen = new Set<WiredTensor>();
   const pending = [...sources];
   for (let tensor = pending.pop(); tensor; tensor = pending.pop()) {
-    if (seen.has(tensor) || !reading.isActivation(tensor)) continue;
+    if (seen.has(tensor) || !isContent(tensor, reading)) continue;
     if (origins.has(tensor)) return true;
     seen.add(tensor);
     const { producer } = tensor;
@@ -106,7 +111,11 @@ export function ancestorsOf(sources: Iterable<WiredTensor>): Set<WiredTensor> {
  * count: so all layers of one stack have the same.
  */
 export function contentOf(reading: GraphReading, found: readonly FoundAttention[]): (tensor: WiredTensor) => string {
-  const queries = new Map(found.map((each) => [each.result, each.querySource]));
+  const queries = new Map(
+    found.flatMap(({ result, output, querySource }) =>
+      [result, output?.tensor].flatMap((tensor) => (tensor ? [[tensor, querySource] as const] : [])),
+    ),
+  );
   const content = new Map<WiredTensor, ReadonlySet<string>>();
   const of = (tensor: WiredTensor): ReadonlySet<string> =>
     content.get(tensor) ?? new Set(tensor.isInput && !tensor.producer ? [tensor.name] : []);

@@ -40,6 +40,28 @@ export interface SideTensor<T = string> {
   readonly axes: readonly Axis[];
 }
 
+/**
+ * Where queries stand among the keys. `start`: the first query at key 0. `end`: the last query at the last key. `cache`:
+ * as GroupQueryAttention has it, at 0 in a run whose keys are all new, else so that the last one ends at `lengths`.
+ */
+export interface PastRule<T = string> {
+  readonly from: 'start' | 'end' | 'cache';
+  /** [batch]: keys that count, from the first, less `added`. */
+  readonly lengths?: SideTensor<T>;
+  readonly added?: number;
+}
+
+/** Queries, keys or values that an operator makes of its input itself: columns of a product with weights. */
+export interface ProjectionStep<T = string> {
+  /** [input, columns]. */
+  readonly weights: T;
+  readonly bias?: T;
+  /** Column of the first head, and how many columns a head has. */
+  readonly offset: number;
+  readonly headDim: number;
+  readonly heads: number;
+}
+
 /** Rotary embedding (arXiv:2104.09864) that an operator does inside, on the first 2 * half numbers of a head. */
 export interface RotaryStep<T = string> {
   /** [position, half]. */
@@ -48,8 +70,9 @@ export interface RotaryStep<T = string> {
   readonly half: number;
   /** Pairs are neighbours (2i, 2i + 1) instead of (i, i + half). */
   readonly isInterleaved: boolean;
-  /** Of each query: [batch, query], or [1] for the first. Absent: the queries are the last of the keys. */
+  /** Of each query: [batch, query], or [batch] or [1] for the first. Absent: as `past` says. */
   readonly positions?: SideTensor<T>;
+  readonly past: PastRule<T>;
 }
 
 /** Queries, keys or values: [batch, head, token, dim] after `axes` are read. */
@@ -61,6 +84,8 @@ export interface HeadTensor<T = string> {
   /** Added to the numbers as they are read. */
   readonly bias?: SideTensor<T>;
   readonly rotary?: RotaryStep<T>;
+  /** The tensor is the input of this, its last axis unnamed. */
+  readonly projection?: ProjectionStep<T>;
 }
 
 type BinaryOperation = 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max' | 'pow';
@@ -86,18 +111,15 @@ export type ScoreStep<T = string> =
       readonly min: number;
       readonly max: number;
     }
-  /**
-   * -infinity (or `fill`) for keys that the operator's own rules hide. Query i stands at i + past, where past is 0
-   * (`start`) or the number of keys less that of the queries (`end`, by `lengths` where given).
-   */
+  /** Adds `fill` where the mask is 0. */
+  | { readonly op: 'mask'; readonly mask: SideTensor<T>; readonly fill: number }
+  /** Hides keys by an operator's own rules: -infinity in place of the score, or `fill` added to it. */
   | {
       readonly op: 'visible';
       readonly isCausal: boolean;
-      readonly past: 'start' | 'end';
+      readonly past: PastRule<T>;
       /** A query sees itself and window - 1 keys before it. */
       readonly window?: number;
-      /** [batch]: keys that count, from the first. */
-      readonly lengths?: SideTensor<T>;
       readonly fill?: number;
     };
 
@@ -130,6 +152,8 @@ export interface SiteInputs {
   /** Added to the scores before softmax, laid out as `cutAxes`. */
   readonly cut?: string | Refusal;
   readonly cutAxes?: readonly Axis[];
+  /** The operator takes no cut of size 1 along queries and keys. */
+  readonly isCutWhole?: boolean;
   /** Type of the inputs. */
   readonly type: 'float32' | 'float16';
 }

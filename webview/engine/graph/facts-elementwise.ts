@@ -26,7 +26,11 @@ const binary = new Set('Add Sub Mul Div Pow Mod Min Max Sum Mean BitwiseAnd Bitw
 export const inferElementwise: FactRule = (input) => {
   const { node } = input;
   const { operator } = node;
-  if (unary.has(operator)) return [unaryFacts(input)];
+  if (unary.has(operator)) {
+    const facts = unaryFacts(input);
+    // The last output of a norm with a residual is their sum.
+    return operator.startsWith('com.microsoft.Skip') ? [facts, {}, {}, facts] : [facts];
+  }
   if (binary.has(operator)) return [{ ...broadcastAll(input, input.at(0).type), values: binaryValues(input) }];
   if (comparisons.has(operator)) return [{ ...broadcastAll(input, BOOL), values: binaryValues(input) }];
   if (operator === 'IsNaN' || operator === 'IsInf') return [{ type: BOOL, shape: input.at(0).shape }];

@@ -2,6 +2,11 @@
 import { ancestorsOf, contentOf, isCross } from './attention-kind.ts';
 import type { AttentionSite, RefusedNode } from './attention-site.ts';
 import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
+import { recogniseGroupQuery } from './group-query-attention.ts';
+import { recogniseMicrosoftAttention } from './microsoft-attention.ts';
+import { recogniseMultiHead } from './multi-head-attention.ts';
+import { recogniseOnnxAttention } from './onnx-attention.ts';
+import { refuseOthers } from './other-attention.ts';
 import { recogniseSoftmax } from './softmax-attention.ts';
 import type { WiredNode, WiredTensor } from './wired-graph.ts';
 
@@ -12,7 +17,14 @@ export interface FoundSite {
   readonly cut: FoundAttention['cut'];
 }
 
-const recognisers: readonly Recogniser[] = [recogniseSoftmax];
+const recognisers: readonly Recogniser[] = [
+  recogniseSoftmax,
+  recogniseGroupQuery,
+  recogniseMultiHead,
+  recogniseMicrosoftAttention,
+  recogniseOnnxAttention,
+  refuseOthers,
+];
 
 export function findAttention(reading: GraphReading): { sites: FoundSite[]; refused: RefusedNode[] } {
   const found: FoundAttention[] = [];

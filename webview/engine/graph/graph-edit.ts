@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { GraphReading } from './graph-reading.ts';
 import {
+  type AttributeProto,
   AttributeProto_AttributeType,
   AttributeProtoSchema,
   type NodeProto,
@@ -17,7 +18,7 @@ import {
 import { addOutput } from './onnx-model.ts';
 import type { WiredNode, WiredScope, WiredTensor } from './wired-graph.ts';
 
-const { FLOAT } = TensorProto_DataType;
+const { FLOAT, FLOAT16 } = TensorProto_DataType;
 
 /** Names that the edit gives begin so; no exporter's do. */
 const prefix = 'glasshead';
@@ -97,7 +98,7 @@ export class GraphEdit {
     const { scope, producer, isInput } = tensor;
     const changed = this.#replaced.get(tensor);
     if (isInput && !producer && !changed) return tensor.name;
-    const name = changed ?? this.#readable(tensor);
+    const name = changed ?? (isOutput(tensor) ? tensor.name : this.#readable(tensor));
     if (!scope.graph.output.some((output) => output.name === name)) {
       addOutput(scope.graph, name);
       this.outputs.push(name);
@@ -106,21 +107,32 @@ export class GraphEdit {
   }
 
   /**
-   * The tensor itself, or a copy where it must not be an output: a constant cannot be one everywhere, and ONNX Runtime
-   * keeps quantised operators apart whose DequantizeLinear is read from outside.
+   * The tensor itself, or a copy where it must not be an output: a constant cannot be one everywhere; ONNX Runtime keeps
+   * quantised operators apart whose DequantizeLinear is read from outside, and rounds to float16 what it would have kept
+   * in float32 otherwise.
    */
   #readable(tensor: WiredTensor): string {
     const { scope, producer, name } = tensor;
-    const nodes: NodeProto[] = [];
-    if (producer?.operator === 'DequantizeLinear') {
-      const copy = this.#add(nodes, 'DequantizeLinear', producer.proto.input, producer.proto);
-      this.#place(scope, nodes, producer.proto);
+    const copied = (
+      opType: string,
+      input: readonly string[],
+      attribute: readonly AttributeProto[] = [],
+      domain = '',
+    ) => {
+      const nodes: NodeProto[] = [];
+      const copy = this.#add(nodes, opType, input, { domain, attribute: [...attribute] });
+      this.#place(scope, nodes, producer?.proto);
       return copy;
-    }
-    if (producer && producer.scope === scope) return name;
-    const copy = this.#add(nodes, 'Identity', [name]);
-    this.#place(scope, nodes, undefined);
-    return copy;
+    };
+    const inputs = producer?.proto.input ?? [];
+    if (producer?.operator === 'DequantizeLinear')
+      return copied('DequantizeLinear', inputs, [otherAxis(producer), ...attributesBut(producer, 'axis')]);
+    if (producer?.operator === 'QuantizeLinear') return copied('DequantizeLinear', [name, ...inputs.slice(1)]);
+    if (producer?.operator === 'com.microsoft.QLinearSoftmax')
+      return copied('DequantizeLinear', [name, ...inputs.slice(3, 5)]);
+    if (this.#reading.facts(tensor).type === FLOAT16 && !isOutput(tensor))
+      return copied('Cast', [name], [intAttribute('to', FLOAT)]);
+    return producer && producer.scope === scope ? name : copied('Identity', [name]);
   }
 
   #throughIf(tensor: WiredTensor): string {
@@ -158,7 +170,12 @@ export class GraphEdit {
     return output;
   }
 
-  #add(nodes: NodeProto[], opType: string, input: readonly string[], like?: NodeProto): string {
+  #add(
+    nodes: NodeProto[],
+    opType: string,
+    input: readonly string[],
+    like?: Pick<NodeProto, 'domain' | 'attribute'>,
+  ): string {
     const output = this.#unique(opType);
     const { domain = '', attribute = [] } = like ?? {};
     nodes.push(
@@ -179,6 +196,24 @@ export class GraphEdit {
       return name;
     }
   }
+}
+
+function isOutput({ scope, name }: WiredTensor): boolean {
+  return scope.graph.output.some((output) => output.name === name);
+}
+
+function intAttribute(name: string, value: number): AttributeProto {
+  return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INT, i: BigInt(value) });
+}
+
+/** One scale for all has no axis, but an operator with another one is another: equal ones would become one again. */
+function otherAxis({ proto }: WiredNode): AttributeProto {
+  const axis = proto.attribute.find(({ name }) => name === 'axis')?.i ?? 1n;
+  return intAttribute('axis', axis === 0n ? 1 : 0);
+}
+
+function attributesBut({ proto }: WiredNode, name: string): AttributeProto[] {
+  return proto.attribute.filter((attribute) => attribute.name !== name);
 }
 
 function allNames(scope: WiredScope): string[] {

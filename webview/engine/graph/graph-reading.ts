@@ -16,6 +16,8 @@ export interface CutPlace {
   readonly reader: WiredNode;
   readonly position: number;
   readonly axes: readonly Axis[];
+  /** Whether it has to have all queries and keys. */
+  readonly isWhole?: boolean;
 }
 
 /** An attention without what follows from its place among the others. */

@@ -5,7 +5,7 @@
 import type { AxisRole, ConstantSide, ScoreStep, SideTensor } from './attention-site.ts';
 import { Atom, type AtomAxes, leavesOf, reshapeAxes } from './axis-atoms.ts';
 import type { GraphReading } from './graph-reading.ts';
-import { operandsOf } from './matrix-product.ts';
+import { operandsOf, productForm } from './matrix-product.ts';
 import { TensorProto_DataType } from './onnx_pb.js';
 import { smallConstant } from './small-constants.ts';
 import { symbol } from './symbolic-size.ts';
@@ -150,6 +150,25 @@ function movesFrom(node: WiredNode, place: Place, trail: Trail, reading: GraphRe
   if (operator === 'Concat' && trail.softmax && trail.hasDropped) return sinkMoves(node, place, reading);
   if (['Slice', 'Split', 'Gather'].includes(operator) && !trail.softmax) return dropMoves(node, place, reading);
   return [];
+}
+
+const elementwise =
+  /^(com\.microsoft\.)?(QLinear)?(Add|Sub|Mul|Div|Where|Tanh|Clip|Min|Max|Cast|Reshape|Transpose|Unsqueeze|Squeeze|Identity|Concat|Slice|Gather|GatherElements|ScatterND|Pad|Relu|Abs|Neg|Pow|Sqrt|Erf|Sigmoid|QuantizeLinear|DequantizeLinear|Round|Floor|Conv|Expand|Softplus)$/;
+
+/** The product of two activations that weights come from in whatever way, if any: they are attention then. */
+export function looseProduct(softmax: WiredNode, reading: GraphReading): WiredNode | undefined {
+  const seen = new Set<WiredTensor>();
+  const pending = softmax.inputs.slice(0, 1);
+  for (let tensor = pending.shift(); tensor && seen.size < maxPlaces; tensor = pending.shift()) {
+    const node = tensor.producer;
+    if (!node || seen.has(tensor) || !reading.isActivation(tensor)) continue;
+    seen.add(tensor);
+    const form = productForm(node);
+    const operands = form && [node.inputs[form.left], node.inputs[form.right]];
+    if (operands?.every((operand) => reading.isActivation(operand))) return node;
+    if (elementwise.test(node.operator)) pending.push(...node.inputs);
+  }
+  return undefined;
 }
 
 /** Behind an operator that only moves or reshapes; undefined where sizes do not tell how. */

@@ -5,10 +5,18 @@
 import type { AttentionSite, Axis, HeadTensor, ScoreStep, SideTensor } from './attention-site.ts';
 import { Atom, countOf, leavesOf, namedAxes } from './axis-atoms.ts';
 import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
-import { type Application, applicationOf, operandsOf, productFactor } from './matrix-product.ts';
+import { type Application, applicationOf, operandsOf, productFactor, productForm } from './matrix-product.ts';
 import { type OperandSource, operandSource } from './operand-walk.ts';
 import { headOutput } from './output-walk.ts';
-import { findScores, hasRole, isOverLastAxis, type LateSide, type LateStep, type ScorePath } from './score-search.ts';
+import {
+  findScores,
+  hasRole,
+  isOverLastAxis,
+  type LateSide,
+  type LateStep,
+  looseProduct,
+  type ScorePath,
+} from './score-search.ts';
 import { smallConstant } from './small-constants.ts';
 import type { WiredNode, WiredTensor } from './wired-graph.ts';
 
@@ -25,11 +33,12 @@ export const recogniseSoftmax: Recogniser = (node, reading) => {
 function isSoftmax(node: WiredNode, reading: GraphReading): boolean {
   const rank = reading.facts(node.outputs[0]).shape?.length;
   if (rank === undefined || rank < 2) return false;
-  if (node.operator === 'Softmax' || node.operator === 'com.microsoft.BiasSoftmax')
-    return isOverLastAxis(node, rank, reading);
+  if (softmaxes.includes(node.operator)) return isOverLastAxis(node, rank, reading);
   const below = node.inputs[1]?.producer;
   return node.operator === 'Div' && below?.operator === 'ReduceSum' && node.inputs[0]?.producer?.operator === 'Exp';
 }
+
+const softmaxes = ['Softmax', 'com.microsoft.BiasSoftmax', 'com.microsoft.QLinearSoftmax'];
 
 interface WeightsUse {
   readonly product: WiredNode;
@@ -78,24 +87,41 @@ function recogniseUse(softmax: WiredNode, use: WeightsUse, reading: GraphReading
   const output = headOutput({ tensor: product, axes: application.output }, application.dim, reading);
   nameHeads(axes, output.heads);
   const path = findScores({ from: { tensor: use.tensor, axes }, allowed: use.passed, softmax, reading });
-  if (!path) return undefined;
-  const operands = scoreOperands(path, reading);
-  if (!operands) return undefined;
+  const operands = path && scoreOperands(path, reading);
+  const loose = path ? undefined : looseProduct(softmax, reading);
+  if (!operands && !loose) return undefined;
   // Only now is every axis split as far as it will be.
   const value = operandSource(application.value, reading);
   const namer = createNamer(levelsOf(axes), reading);
   const heads = countOf(headsIn(axes));
-  const probabilities = namer.maybe({ tensor: use.tensor, axes });
+  const probabilities = namer.maybe({ tensor: unquantised(use.tensor), axes });
   const base: Base = {
     node: softmax,
-    hasSink: path.sink !== undefined,
+    hasSink: path?.sink !== undefined,
     kind: 'self',
     result: product,
     ...(heads !== undefined && { heads }),
     ...endsOf({ ...application, value: value.steps.length === 0 ? value : application.value }, output, namer),
     ...(probabilities && { probabilities }),
   };
-  return describe(base, path, operands, namer);
+  if (path && operands) return describe(base, path, operands, namer);
+  const [query, key] = [loose!.inputs[0]!, loose!.inputs[productForm(loose!)!.right]!];
+  return held(
+    { ...base, querySource: [query], keySource: [key] },
+    'Its scores are computed in a way that is not known here',
+  );
+}
+
+/** Before it was rounded for a product of bytes. */
+function unquantised(tensor: WiredTensor): WiredTensor {
+  const quantiser = tensor.producer;
+  const isCode = quantiser?.operator === 'DynamicQuantizeLinear' || quantiser?.operator === 'QuantizeLinear';
+  return (isCode && quantiser.inputs[0]) || tensor;
+}
+
+function held(base: Omit<FoundAttention, 'cut'>, why: string): FoundAttention | undefined {
+  const note = `${why}, so the weights are read as the graph holds them.`;
+  return base.probabilities && { ...base, note, cut: { refused: note } };
 }
 
 interface ScoreOperands {
@@ -225,8 +251,7 @@ function describe(base: Base, path: ScorePath, operands: ScoreOperands, namer: N
     return { ...common, ...traits(steps), ...(kvHeads !== undefined && { kvHeads }), program, cut };
   } catch (thrown) {
     if (!(thrown instanceof Unnamed)) throw thrown;
-    const note = 'The sizes of the heads do not follow from the graph, so the weights are read as it holds them.';
-    return base.probabilities && { ...common, note, cut: { refused: note } };
+    return held(common, 'The sizes of its heads do not follow from the graph');
   }
 }
 
@@ -242,8 +267,10 @@ function traits(steps: readonly ScoreStep<WiredTensor>[]): Pick<AttentionSite, '
       softcap = cap === undefined ? undefined : before!.op === 'div' ? cap : 1 / cap;
       break;
     }
-    if (factor === undefined || (step.op !== 'mul' && step.op !== 'div')) {
-      if (step.op === 'cast') continue;
+    const isScaling = step.op === 'mul' || step.op === 'div';
+    if (factor === undefined || !isScaling) {
+      // Scales of dynamic quantisation are one number, too.
+      if (step.op === 'cast' || (isScaling && step.operand.axes.length === 0)) continue;
       break;
     }
     if (steps[i + 1]?.op === 'tanh') continue;

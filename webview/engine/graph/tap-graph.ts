@@ -6,12 +6,16 @@ import type {
   AttentionSite,
   ConstantSide,
   HeadTensor,
+  PastRule,
+  ProjectionStep,
   RefusedNode,
+  RotaryStep,
   ScoreProgram,
   ScoreStep,
   SideTensor,
   SiteInputs,
 } from './attention-site.ts';
+import { externalPaths } from './external-path.ts';
 import { type FoundSite, findAttention } from './find-attention.ts';
 import { GraphEdit } from './graph-edit.ts';
 import type { GraphReading } from './graph-reading.ts';
@@ -30,6 +34,8 @@ export interface TapOptions {
   readonly cuts?: boolean;
   /** Also return the weights themselves where the graph holds them: heavy, for tests. */
   readonly probabilities?: boolean;
+  /** Of the file, for sentences that name it. */
+  readonly path?: string;
 }
 
 export interface TappedGraph {
@@ -45,9 +51,10 @@ export interface TappedGraph {
   toBytes(): Uint8Array<ArrayBuffer>;
 }
 
-/** @throws AppError `model-damaged` when the graph is no valid one. */
+/** @throws AppError `model-damaged` when the graph is no valid one, or keeps weights outside of the model's folder. */
 export function tapGraph(source: Uint8Array | OnnxModel, options: TapOptions = {}): TappedGraph {
   const model = source instanceof Uint8Array ? readModel(source) : source;
+  externalPaths(model, options.path ?? 'The model graph');
   inlineFunctions(model);
   const reading = readGraph(wireGraph(model));
   const { sites: found, refused } = findAttention(reading);
@@ -79,9 +86,11 @@ function addInputs(
   if (!options.cuts) return inputs;
   if ('refused' in cut) return { ...inputs, cut };
   const scores = reading.facts(cut.reader.inputs[cut.position] ?? cut.reader.inputs[0]).type;
+  const isThere = cut.reader.inputs[cut.position] !== undefined;
   const name = edit.input('cut', scores ?? elements, cut.axes.length);
   edit.addAt(cut.reader, cut.position, name);
-  return { ...inputs, cut: name, cutAxes: cut.axes };
+  const isCutWhole = cut.isWhole && !isThere;
+  return { ...inputs, cut: name, cutAxes: cut.axes, ...(isCutWhole && { isCutWhole }) };
 }
 
 type SiteOf<T> = Omit<AttentionSite<T>, 'inputs'>;
@@ -92,11 +101,17 @@ function exposed(site: SiteOf<WiredTensor>, inputs: SiteInputs, options: TapOpti
   return {
     ...rest,
     inputs,
-    ...(program && { program: exposedProgram(program, edit) }),
+    ...(program && { program: withCut(exposedProgram(program, edit), inputs) }),
     ...(isHeld && { probabilities: exposedSide(probabilities, edit) }),
     ...(value && { value: exposedHead(value, edit) }),
     ...(output && { output: exposedHead(output, edit) }),
   };
+}
+
+/** Scores are read with what a run cuts from them. */
+function withCut(program: ScoreProgram, { cut, cutAxes }: SiteInputs): ScoreProgram {
+  if (typeof cut !== 'string' || !cutAxes) return program;
+  return { ...program, steps: [...program.steps, { op: 'add', operand: { tensor: cut, axes: cutAxes } }] };
 }
 
 function exposedProgram(program: ScoreProgram<WiredTensor>, edit: GraphEdit): ScoreProgram {
@@ -116,32 +131,45 @@ function exposedStep(step: ScoreStep<WiredTensor>, edit: GraphEdit): ScoreStep {
       return { ...step, condition: exposedSide(step.condition, edit), other: exposedSide(step.other, edit) };
     case 'guard':
       return { ...step, other: exposedSide(step.other, edit) };
-    case 'visible': {
-      const { lengths, ...rest } = step;
-      return { ...rest, ...(lengths && { lengths: exposedSide(lengths, edit) }) };
-    }
+    case 'mask':
+      return { ...step, mask: exposedSide(step.mask, edit) };
+    case 'visible':
+      return { ...step, past: exposedPast(step.past, edit) };
     default:
       return 'operand' in step ? { ...step, operand: exposedSide(step.operand, edit) } : step;
   }
 }
 
 function exposedHead(head: HeadTensor<WiredTensor>, edit: GraphEdit): HeadTensor {
-  const { tensor, zeroPoint, bias, rotary, axes } = head;
+  const { tensor, zeroPoint, bias, rotary, projection, axes } = head;
   return {
     tensor: edit.expose(tensor),
     axes,
     ...(zeroPoint && { zeroPoint: exposedTensor(zeroPoint, edit) }),
     ...(bias && { bias: exposedSide(bias, edit) }),
     ...(rotary && { rotary: exposedRotary(rotary, edit) }),
+    ...(projection && { projection: exposedProjection(projection, edit) }),
   };
 }
 
-function exposedRotary(
-  { cos, sin, half, isInterleaved, positions }: NonNullable<HeadTensor<WiredTensor>['rotary']>,
-  edit: GraphEdit,
-): NonNullable<HeadTensor['rotary']> {
-  const tables = { cos: exposedTensor(cos, edit), sin: exposedTensor(sin, edit) };
-  return { ...tables, half, isInterleaved, ...(positions && { positions: exposedSide(positions, edit) }) };
+function exposedRotary(rotary: RotaryStep<WiredTensor>, edit: GraphEdit): RotaryStep {
+  const { cos, sin, positions, past, ...rest } = rotary;
+  return {
+    ...rest,
+    cos: exposedTensor(cos, edit),
+    sin: exposedTensor(sin, edit),
+    past: exposedPast(past, edit),
+    ...(positions && { positions: exposedSide(positions, edit) }),
+  };
+}
+
+function exposedPast({ lengths, ...rest }: PastRule<WiredTensor>, edit: GraphEdit): PastRule {
+  return { ...rest, ...(lengths && { lengths: exposedSide(lengths, edit) }) };
+}
+
+function exposedProjection(projection: ProjectionStep<WiredTensor>, edit: GraphEdit): ProjectionStep {
+  const { weights, bias, ...rest } = projection;
+  return { ...rest, weights: edit.expose(weights), ...(bias && { bias: edit.expose(bias) }) };
 }
 
 function exposedSide({ tensor, axes }: SideTensor<WiredTensor>, edit: GraphEdit): SideTensor {

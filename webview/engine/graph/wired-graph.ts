@@ -76,6 +76,32 @@ export function resolve(scope: WiredScope, name: string): WiredTensor | undefine
   return undefined;
 }
 
+/** An output that a node may have, named where the file does not name it. */
+export function outputOf(node: WiredNode, position: number): WiredTensor {
+  const there = node.outputs[position];
+  if (there) return there;
+  while (node.outputs.length < position) {
+    node.outputs.push(undefined);
+    node.proto.output[node.outputs.length - 1] ??= '';
+  }
+  const name = `glasshead.${node.proto.output[0]}.${position}`;
+  const { scope } = node;
+  const tensor: WiredTensor = {
+    name,
+    scope,
+    producer: node,
+    outputIndex: position,
+    initialiser: undefined,
+    isInput: false,
+    info: undefined,
+    readers: [],
+  };
+  node.proto.output[position] = name;
+  node.outputs[position] = tensor;
+  scope.tensors.set(name, tensor);
+  return tensor;
+}
+
 export function attributeOf(node: WiredNode, name: string): AttributeProto | undefined {
   return node.proto.attribute.find((candidate) => candidate.name === name);
 }

@@ -5,6 +5,9 @@ import type {
   Axis,
   ConstantSide,
   HeadTensor,
+  PastRule,
+  ProjectionStep,
+  RotaryStep,
   ScoreProgram,
   ScoreStep,
   SideTensor,
@@ -48,22 +51,35 @@ export class Binder {
     };
   }
 
-  head({ tensor, axes, zeroPoint, bias, rotary }: HeadTensor): HeadTensor<TensorView> {
+  head({ tensor, axes, zeroPoint, bias, rotary, projection }: HeadTensor): HeadTensor<TensorView> {
     return {
       tensor: this.#view(tensor, axes),
       axes,
       ...(zeroPoint && { zeroPoint: this.#table(zeroPoint) }),
       ...(bias && { bias: this.side(bias) }),
-      ...(rotary && {
-        rotary: {
-          ...rotary,
-          cos: this.#table(rotary.cos),
-          sin: this.#table(rotary.sin),
-          positions: undefined,
-          ...(rotary.positions && { positions: this.side(rotary.positions) }),
-        } as NonNullable<HeadTensor<TensorView>['rotary']>,
-      }),
+      ...(rotary && { rotary: this.#rotary(rotary) }),
+      ...(projection && { projection: this.#projection(projection) }),
     };
+  }
+
+  #rotary({ cos, sin, positions, past, ...rest }: RotaryStep): RotaryStep<TensorView> {
+    return {
+      ...rest,
+      cos: this.#table(cos),
+      sin: this.#table(sin),
+      past: this.#past(past),
+      ...(positions && { positions: this.side(positions) }),
+    };
+  }
+
+  #past({ lengths, ...rest }: PastRule): PastRule<TensorView> {
+    return { ...rest, ...(lengths && { lengths: this.side(lengths) }) };
+  }
+
+  /** Weights have no axis that the scores have. */
+  #projection({ weights, bias, ...rest }: ProjectionStep): ProjectionStep<TensorView> {
+    this.#sizes.learn(fixedHeads(rest.heads), [rest.heads]);
+    return { ...rest, weights: this.#view(weights, []), ...(bias && { bias: this.#view(bias, []) }) };
   }
 
   side({ tensor, axes }: SideTensor): SideTensor<TensorView> {
@@ -78,10 +94,10 @@ export class Binder {
         return { ...step, condition: this.side(step.condition), other: this.side(step.other) };
       case 'guard':
         return { ...step, other: this.side(step.other) };
-      case 'visible': {
-        const { lengths, ...rest } = step;
-        return { ...rest, ...(lengths && { lengths: this.side(lengths) }) };
-      }
+      case 'mask':
+        return { ...step, mask: this.side(step.mask) };
+      case 'visible':
+        return { ...step, past: this.#past(step.past) };
       default:
         return 'operand' in step ? { ...step, operand: this.side(step.operand) } : step;
     }
@@ -115,6 +131,10 @@ export class Binder {
   }
 }
 
+function fixedHeads(size: number): Axis[] {
+  return [{ parts: [{ role: 'head', size }] }];
+}
+
 export interface NeededParts {
   readonly values?: boolean;
   readonly output?: boolean;
@@ -139,4 +159,4 @@ export function neededTensors(site: AttentionSite, { values = false, output = fa
   return [...names];
 }
 
-const tensorKeys = new Set(['tensor', 'zeroPoint', 'cos', 'sin']);
+const tensorKeys = new Set(['tensor', 'zeroPoint', 'cos', 'sin', 'weights', 'bias']);

@@ -1,9 +1,11 @@
 /** Queries, keys or values of a run, a head at a time: [token, dim], with what an operator adds or rotates inside. */
-import type { HeadTensor } from '../graph/attention-site.ts';
+import type { HeadTensor, ProjectionStep } from '../graph/attention-site.ts';
+import { offsetOf } from './score-row.ts';
 import type { RoleSizes, TensorView } from './tensor-view.ts';
 
 export class HeadRows {
   readonly heads: number;
+  readonly headDim: number;
   readonly #view: TensorView;
   readonly #head: HeadTensor<TensorView>;
   readonly #role: 'query' | 'key';
@@ -15,21 +17,24 @@ export class HeadRows {
     this.#head = head;
     this.#role = role;
     this.#sizes = sizes;
-    this.heads = sizes.levels('head').reduce((count, level) => count * head.tensor.size('head', level), 1);
+    const { projection } = head;
+    this.headDim = projection?.headDim ?? head.tensor.size('dim');
+    this.heads =
+      projection?.heads ?? sizes.levels('head').reduce((count, level) => count * head.tensor.size('head', level), 1);
   }
 
   /** Of the head that serves query head `head`: [token, dim]. The last one is kept. */
   rows(batch: number, head: number): Float32Array {
-    const own = this.#view.ownHead(this.#sizes, head);
+    const own = this.#head.projection ? head : this.#view.ownHead(this.#sizes, head);
     if (this.#last?.batch === batch && this.#last.head === own) return this.#last.rows;
-    const rows = this.#read(batch, head);
+    const rows = this.#head.projection ? this.#project(this.#head.projection, batch, head) : this.#read(batch, head);
     this.#last = { batch, head: own, rows };
     return rows;
   }
 
   #read(batch: number, head: number): Float32Array {
     const tokens = this.#sizes.of(this.#role);
-    const size = Math.max(this.#view.size('dim'), 1);
+    const size = this.headDim;
     const { data } = this.#view;
     const start = this.#view.start(this.#sizes, batch, head);
     const [tokenStep, dimStep] = [this.#view.step(this.#role), this.#view.step('dim')];
@@ -39,6 +44,29 @@ export class HeadRows {
       for (let d = 0; d < size; d++) rows[t * size + d] = data[start + t * tokenStep + d * dimStep]! - zero;
     this.#addBias(rows, batch, head, size);
     this.#rotate(rows, batch, size);
+    return rows;
+  }
+
+  /** A head's columns of the product of the input with the weights. */
+  #project(
+    { weights, bias, offset, headDim, heads }: ProjectionStep<TensorView>,
+    batch: number,
+    head: number,
+  ): Float32Array {
+    const tokens = this.#sizes.of(this.#role);
+    const { data } = this.#view;
+    const inner = this.#view.lastSize;
+    const columns = weights.data.length / inner;
+    const first = offset + Math.floor((head * heads) / this.#sizes.total('head')) * headDim;
+    const start = this.#view.start(this.#sizes, batch, 0);
+    const step = this.#view.step(this.#role);
+    const rows = new Float32Array(tokens * headDim);
+    for (let t = 0; t < tokens; t++)
+      for (let d = 0; d < headDim; d++) {
+        let sum = bias?.data[first + d] ?? 0;
+        for (let i = 0; i < inner; i++) sum += data[start + t * step + i]! * weights.data[i * columns + first + d]!;
+        rows[t * headDim + d] = sum;
+      }
     return rows;
   }
 
@@ -70,8 +98,8 @@ export class HeadRows {
   }
 
   #position(batch: number, token: number): number {
-    const positions = this.#head.rotary?.positions;
-    if (!positions) return this.#sizes.of('key') - this.#sizes.of('query') + token;
+    const { positions, past } = this.#head.rotary!;
+    if (!positions) return offsetOf(past, batch, this.#sizes) + token;
     const { tensor } = positions;
     if (!('step' in tensor)) return tensor.data[0]! + token;
     const at = tensor.data[tensor.start(this.#sizes, batch, 0) + token * tensor.step('query')]!;

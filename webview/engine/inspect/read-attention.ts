@@ -139,7 +139,7 @@ class ComputedCapture extends Capture {
   }
 
   get headDim(): number {
-    return this.#program.query.tensor.size('dim');
+    return this.#query.headDim;
   }
 
   row(batch: number, head: number, query: number): Float32Array<ArrayBuffer> {
@@ -174,7 +174,7 @@ class ComputedCapture extends Capture {
   }
 
   #finished(row: Float32Array<ArrayBuffer>, batch: number, head: number, query: number): Float32Array<ArrayBuffer> {
-    const place: RowPlace = { batch, head, query, queries: this.queries, sizes: this.sizes };
+    const place: RowPlace = { batch, head, query, sizes: this.sizes };
     for (const step of this.#program.steps) applyStep(step, row, place);
     softmax(row, this.#sinkAt(place));
     for (const step of this.#program.after) applyStep(step, row, place);

@@ -1,5 +1,5 @@
 /** The steps of a score program on one row: a row of products becomes a row of weights. */
-import type { ScoreStep } from '../graph/attention-site.ts';
+import type { PastRule, ScoreStep } from '../graph/attention-site.ts';
 import { roundToBrainFloat, roundToHalf } from '../graph/half.ts';
 import type { RoleSizes, TensorView } from './tensor-view.ts';
 
@@ -10,7 +10,6 @@ export interface RowPlace {
   readonly batch: number;
   readonly head: number;
   readonly query: number;
-  readonly queries: number;
   readonly sizes: RoleSizes;
 }
 
@@ -44,6 +43,11 @@ export function applyStep(step: BoundStep, row: Float32Array, place: RowPlace): 
         row[j] = (Math.min(step.max, Math.max(step.min, code)) - step.zeroPoint) * step.scale;
       }
       return;
+    case 'mask': {
+      const mask = sideRow(step.mask.tensor, place);
+      for (let j = 0; j < row.length; j++) if (mask(j) === 0) row[j] = row[j]! + step.fill;
+      return;
+    }
     case 'visible':
       hide(step, row, place);
       return;
@@ -88,14 +92,31 @@ const unary: Record<'tanh' | 'neg' | 'abs' | 'exp' | 'sigmoid', (x: number) => n
   sigmoid: (x) => 1 / (1 + Math.exp(-x)),
 };
 
-function hide(step: Extract<BoundStep, { op: 'visible' }>, row: Float32Array, place: RowPlace): void {
-  const { isCausal, past, window, lengths, fill = Number.NEGATIVE_INFINITY } = step;
-  const length = lengths ? sideRow(lengths.tensor, place)(0) : row.length;
-  const position = place.query + (past === 'start' ? 0 : length - place.queries);
+function hide(
+  { isCausal, past, window, fill }: Extract<BoundStep, { op: 'visible' }>,
+  row: Float32Array,
+  place: RowPlace,
+): void {
+  const length = lengthOf(past, place.batch, place.sizes) ?? row.length;
+  const position = place.query + offsetOf(past, place.batch, place.sizes);
   for (let j = 0; j < row.length; j++) {
     const isHidden = j >= length || (isCausal && j > position) || (window !== undefined && j <= position - window);
-    if (isHidden) row[j] = fill;
+    if (isHidden) row[j] = fill === undefined ? Number.NEGATIVE_INFINITY : row[j]! + fill;
   }
+}
+
+function lengthOf({ lengths, added = 0 }: PastRule<TensorView>, batch: number, sizes: RoleSizes): number | undefined {
+  if (!lengths) return undefined;
+  const { tensor } = lengths;
+  return added + ('step' in tensor ? tensor.data[tensor.start(sizes, batch, 0)]! : tensor.data[0]!);
+}
+
+/** At which key the first query stands. */
+export function offsetOf(past: PastRule<TensorView>, batch: number, sizes: RoleSizes): number {
+  const [queries, keys] = [sizes.of('query'), sizes.of('key')];
+  if (past.from === 'start') return 0;
+  if (past.from === 'end') return keys - queries;
+  return keys === queries ? 0 : (lengthOf(past, batch, sizes) ?? keys) - queries;
 }
 
 /** As IEEE 754 and QuantizeLinear round: halves to the even neighbour. */

@@ -84,11 +84,14 @@ export class RoleSizes {
 /** Where a tensor's numbers lie: each role has a step; roles that the tensor lacks, or broadcasts, have none. */
 export class TensorView {
   readonly data: Float32Array;
+  /** Of the last axis, whatever it counts. */
+  readonly lastSize: number;
   readonly #start: number;
   readonly #steps: ReadonlyMap<string, { readonly step: number; readonly size: number }>;
 
   constructor(tensor: FetchedTensor, axes: readonly Axis[], sizes: RoleSizes) {
     this.data = floatsOf(tensor);
+    this.lastSize = tensor.dims.at(-1) ?? 1;
     const strides = stridesOf(tensor.dims);
     const steps = new Map<string, { step: number; size: number }>();
     let start = 0;

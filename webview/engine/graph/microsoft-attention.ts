@@ -1,0 +1,100 @@
+/**
+ * Attention of ONNX Runtime: the projections of queries, keys and values are inside, and no tensor of a run has them. So
+ * what is read is the operator's input, and the weights, and a head's columns are multiplied when it is looked at.
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention
+ */
+import type { Axis, HeadTensor, ScoreStep } from './attention-site.ts';
+import {
+  added,
+  headAxes,
+  noHeads,
+  noQuery,
+  noSize,
+  pick,
+  scaleOf,
+  scoreAxes,
+  sizeAt,
+  times,
+  whole,
+} from './fused-parts.ts';
+import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
+import { floatOf, intOf, intsOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
+
+/** Positions of its inputs. */
+const input = { data: 0, weights: 1, bias: 2, mask: 3, past: 4, scores: 5 } as const;
+
+export const recogniseMicrosoftAttention: Recogniser = (node, reading) => {
+  if (node.operator !== 'com.microsoft.Attention') return undefined;
+  const at = (position: number) => node.inputs[position];
+  const [data, weights, output] = [at(input.data), at(input.weights), node.outputs[0]];
+  const heads = intOf(node, 'num_heads', 0);
+  if (!data || !weights || !output) return noQuery;
+  if (heads <= 0) return noHeads;
+  if (intOf(node, 'do_rotary', 0) === 1)
+    return { refused: 'it rotates queries and keys inside, of which no tensor shows any' };
+  const columns = sizeAt(weights, -1, reading);
+  const sizes =
+    intsOf(node, 'qkv_hidden_sizes') ?? (columns === undefined ? [] : [columns / 3, columns / 3, columns / 3]);
+  if (sizes.length !== 3 || sizes.some((size) => size % heads !== 0)) return noSize;
+  const headDim = sizes[0]! / heads;
+  const mask = maskSteps(node, reading);
+  if ('refused' in mask) return mask;
+
+  const isCausal = intOf(node, 'unidirectional', 0) === 1;
+  const projected = (index: 0 | 1 | 2): HeadTensor<WiredTensor> => {
+    const bias = at(input.bias);
+    const offset = sizes.slice(0, index).reduce((a, b) => a + b, 0);
+    const axes: Axis[] = [whole('batch'), whole(index === 0 ? 'query' : 'key'), { parts: [] }];
+    const projection = { weights, offset, headDim: sizes[index]! / heads, heads, ...(bias && { bias }) };
+    return { tensor: data, axes, projection };
+  };
+  // Keys and values that are kept are [2, batch, head, key, size].
+  const present = node.outputs[1];
+  const kept = (index: 0 | 1): HeadTensor<WiredTensor> =>
+    present
+      ? { tensor: present, axes: [pick(index), whole('batch'), whole('head'), whole('key'), whole('dim')] }
+      : projected(index === 0 ? 1 : 2);
+  if (at(input.past) && !present) return { refused: 'it has a past but does not return what becomes of it' };
+  const scale = scaleOf(node, headDim)!;
+  const found: FoundAttention = {
+    node,
+    kind: isCausal ? 'causal' : 'self',
+    heads,
+    kvHeads: heads,
+    headDim,
+    scale,
+    hasSink: false,
+    program: {
+      query: projected(0),
+      key: kept(0),
+      steps: [
+        times(scale),
+        ...added(at(input.scores), reading),
+        ...mask,
+        ...(isCausal ? [{ op: 'visible' as const, isCausal, past: { from: 'end' as const } }] : []),
+      ],
+      after: [],
+    },
+    value: kept(1),
+    output: { tensor: output, axes: headAxes('query', 3, heads) },
+    result: output,
+    querySource: [data],
+    keySource: [data],
+    cut: { reader: node, position: input.scores, axes: scoreAxes, isWhole: true },
+  };
+  return found;
+};
+
+/** Lengths [batch], or 1 for keys that count: [batch, key] or [batch, query, key]. */
+function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTensor>[] | { refused: string } {
+  const mask = node.inputs[input.mask];
+  if (!mask) return [];
+  const fill = floatOf(node, 'mask_filter_value', -10_000);
+  const shape = reading.facts(mask).shape;
+  const tokens =
+    shape?.length === 2 ? [whole('key')] : shape?.length === 3 ? [whole('query'), whole('key')] : undefined;
+  if (tokens) return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];
+  if (shape?.length !== 1) return { refused: `its mask has ${shape?.length ?? 'an unknown number of'} axes` };
+  const lengths = { tensor: mask, axes: [whole('batch')] };
+  return [{ op: 'visible', isCausal: false, past: { from: 'start', lengths }, fill }];
+}
