@@ -11,7 +11,8 @@ const configSchema = v.looseObject({
 });
 
 const generates = /(ForCausalLM|LMHeadModel|LMHead)$/;
-const readsWholeText = /For(MaskedLM|PreTraining|SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)$/;
+const readsWholeText =
+  /For(MaskedLM|PreTraining|SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)$/;
 const seesPictures = /For(Masked)?(ImageClassification|ImageModeling|ImageFeatureExtraction)(WithTeacher)?$/;
 
 /** `model_type` of encoders, as https://huggingface.co/docs/transformers names them. */
@@ -29,7 +30,8 @@ const pictureReaders = new Set(
 );
 
 /** Of models whose input is sound. */
-const listeners = /^(whisper|wav2vec2|hubert|wavlm|unispeech|data2vec-audio|speech|moonshine|audio-spectrogram|clap|sew)/;
+const listeners =
+  /^(whisper|wav2vec2|hubert|wavlm|unispeech|data2vec-audio|speech|moonshine|audio-spectrogram|clap|sew)/;
 
 /**
  * @param paths of the files that are there

@@ -8,9 +8,9 @@ import { PassTimes } from './decode/pass-times.ts';
 import { PrefixCache } from './decode/prefix-cache.ts';
 import { createMessageYield, Scheduler } from './decode/scheduler.ts';
 import type { Decoder } from './decoder.ts';
+import { loadModelSession, type ModelSession } from './hub/model-session.ts';
 import type { Inspection } from './inspect/inspection.ts';
 import { InspectionShelf } from './inspection-shelf.ts';
-import { loadModelSession, type ModelSession } from './hub/model-session.ts';
 import { nameDamagedFile } from './load-errors.ts';
 import { ModelFiles } from './model-files.ts';
 import { modelKindOf } from './model-kind.ts';
@@ -45,7 +45,10 @@ export async function loadSession(
   const { readFile, ...watch } = options;
   const files = new ModelFiles(described, readFile);
   const config = readConfig(await files.requiredJson('config.json'));
-  const kind = modelKindOf(config, request.files.map(({ path }) => path));
+  const kind = modelKindOf(
+    config,
+    request.files.map(({ path }) => path),
+  );
   if (kind !== 'decoder') return loadModelSession({ files, config, kind }, request, options);
   const generationConfig = await files.json('generation_config.json');
   const codec = new TextCodec({

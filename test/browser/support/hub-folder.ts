@@ -25,7 +25,10 @@ export function createHubFolder(fixture: string, leaveOut: readonly string[] = [
   for (const name of readdirSync(from))
     if (name.endsWith('.onnx')) cpSync(path.join(from, name), path.join(folder, 'onnx', name));
   const config = JSON.parse(readFileSync(path.join(from, 'config.json'), 'utf8')) as Config;
-  const written = { 'config.json': config, ...(config.image_size ? pictureFiles(config.image_size) : textFiles(config)) };
+  const written = {
+    'config.json': config,
+    ...(config.image_size ? pictureFiles(config.image_size) : textFiles(config)),
+  };
   for (const [name, content] of Object.entries(written))
     if (!leaveOut.includes(name)) writeFileSync(path.join(folder, name), JSON.stringify(content));
   return folder;
@@ -70,7 +73,13 @@ function textFiles(config: Config): Record<string, unknown> {
     ),
   });
   const bert = {
-    normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
+    normalizer: {
+      type: 'BertNormalizer',
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      lowercase: true,
+    },
     pre_tokenizer: { type: 'BertPreTokenizer' },
     post_processor: template(['[CLS]'], ['[SEP]']),
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },

@@ -71,7 +71,9 @@ export class HubModel {
     const sites = this.#sessions.flatMap(({ tapped }) => tapped?.sites ?? []);
     const [first] = sites;
     const { heads = 0, kvHeads = heads, headDim = 0 } = first ?? {};
-    const layers = sites.filter(({ kind, stack }) => stack === first?.stack && (kind === 'cross') === (first.kind === 'cross'));
+    const layers = sites.filter(
+      ({ kind, stack }) => stack === first?.stack && (kind === 'cross') === (first.kind === 'cross'),
+    );
     return { layers: new Set(layers.map(({ layer }) => layer)).size, heads, kvHeads, headDim };
   }
 

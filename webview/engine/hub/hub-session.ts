@@ -135,7 +135,11 @@ export class HubSession {
     return `Naming its queries and keys as outputs changes the output "${different.name}" of ${path} by ${different.by.toPrecision(2)}.`;
   }
 
-  async #runWatched(feeds: Tensors, { sites, outputs }: TappedGraph, onRun: (run: RunTensors) => void): Promise<Tensors> {
+  async #runWatched(
+    feeds: Tensors,
+    { sites, outputs }: TappedGraph,
+    onRun: (run: RunTensors) => void,
+  ): Promise<Tensors> {
     const wanted = new Set(sites.flatMap((site) => neededTensors(site)));
     const taps = outputs.filter((name) => wanted.has(name));
     const results = await this.#session.run(feeds, [...new Set([...this.#outputNames, ...taps])]);

@@ -8,7 +8,7 @@ import type {
   WorkerLoadRequest,
 } from '../../../src/shared/engine-contract.ts';
 import { createMessageYield, Scheduler } from '../decode/scheduler.ts';
-import { SiteInspection } from '../inspect/site-inspection.ts';
+import type { SiteInspection } from '../inspect/site-inspection.ts';
 import { InspectionShelf } from '../inspection-shelf.ts';
 import { nameDamagedFile } from '../load-errors.ts';
 import type { ModelFiles } from '../model-files.ts';
@@ -82,7 +82,10 @@ export async function loadModelSession(
       modelName,
       kind,
       device: 'wasm',
-      deviceReason: device === 'webgpu' ? 'WebGPU runs decoders only; this model runs on WASM.' : 'This kind of model runs on WASM.',
+      deviceReason:
+        device === 'webgpu'
+          ? 'WebGPU runs decoders only; this model runs on WASM.'
+          : 'This kind of model runs on WASM.',
       runtime: 'ort',
       runtimeReason: 'transformers.js with ONNX Runtime, because this model is no causal decoder.',
       ...hub.shape,

@@ -24,7 +24,9 @@ const size = v.pipe(v.number(), v.integer(), v.minValue(1));
 const patchSchema = v.looseObject({
   model_type: v.fallback(v.optional(v.string()), undefined),
   patch_size: v.fallback(v.nullish(v.union([size, v.array(size)])), undefined),
-  vision_config: v.optional(v.looseObject({ patch_size: v.fallback(v.nullish(v.union([size, v.array(size)])), undefined) })),
+  vision_config: v.optional(
+    v.looseObject({ patch_size: v.fallback(v.nullish(v.union([size, v.array(size)])), undefined) }),
+  ),
 });
 
 /** Undefined when no attention of the run has as many tokens as the picture has patches, and a few before them. */

@@ -2,7 +2,10 @@
 import type { ImageProcessor, Tensor } from '@huggingface/transformers';
 import type { Picture } from '../../../src/shared/engine-contract.ts';
 
-type Normalisation = Pick<ImageProcessor, 'image_mean' | 'image_std' | 'do_normalize' | 'do_rescale' | 'rescale_factor'>;
+type Normalisation = Pick<
+  ImageProcessor,
+  'image_mean' | 'image_std' | 'do_normalize' | 'do_rescale' | 'rescale_factor'
+>;
 
 /** @param pixels float32 [1, channel, row, column], normalised */
 export function seenPicture(pixels: Tensor, processor: Normalisation): Pick<Picture, 'width' | 'height' | 'pixels'> {

@@ -6,7 +6,7 @@ import type { TextCodec } from '../text/text-codec.ts';
 import { sortIntoStacks } from './attention-stacks.ts';
 import { hubName } from './hub-files.ts';
 import type { HubInputs, HubModel, WatchedRun } from './hub-model.ts';
-import { findPatches, patchNames, type PatchGrid } from './patch-layout.ts';
+import { findPatches, type PatchGrid, patchNames } from './patch-layout.ts';
 import { seenPicture } from './seen-picture.ts';
 import type { InspectedRun } from './text-model.ts';
 
@@ -83,7 +83,10 @@ export class VisionModel {
   async #prepare(image: RawImage): Promise<Tensor> {
     const { pixel_values: pixels } = (await this.#processor(image.rgb())) as { pixel_values?: Tensor };
     if (pixels?.dims.length === 4) return pixels;
-    throw new AppError('model-unsupported', 'This model takes its pictures apart before it reads them. Choose another.');
+    throw new AppError(
+      'model-unsupported',
+      'This model takes its pictures apart before it reads them. Choose another.',
+    );
   }
 
   #inputs(pixels: Tensor): HubInputs {
