@@ -266,14 +266,19 @@ export const attentionStackSchema = v.object({
 export type AttentionStack = v.InferOutput<typeof attentionStackSchema>;
 
 /** A picture as the model sees it, and how its patches lie on it: row by row, behind the tokens that are no patch. */
-export const pictureSchema = v.object({
+export const pictureLayoutSchema = v.object({
   width: count,
   height: count,
-  pixels: v.instance(Uint8ClampedArray), // [row, column, RGBA]
   rows: count,
   columns: count,
   /** Tokens before the patches, such as [CLS]. */
   firstPatch: count,
+});
+export type PictureLayout = v.InferOutput<typeof pictureLayoutSchema>;
+
+const pictureSchema = v.object({
+  ...pictureLayoutSchema.entries,
+  pixels: v.instance(Uint8ClampedArray), // [row, column, RGBA]
 });
 export type Picture = v.InferOutput<typeof pictureSchema>;
 

@@ -7,6 +7,8 @@ import { AttentionApp } from './attention-app.ts';
 import { AttentionHeadGrid } from './head-grid.ts';
 import { AttentionHeatmap } from './heatmap.ts';
 import { PanelModel } from './panel-model.ts';
+import { AttentionPatchGrid } from './patch-grid.ts';
+import { AttentionTabs } from './stack-tabs.ts';
 import { AttentionTokens } from './token-text.ts';
 
 registerKit();
@@ -14,6 +16,8 @@ customElements.define('attention-app', AttentionApp);
 customElements.define('attention-heatmap', AttentionHeatmap);
 customElements.define('attention-head-grid', AttentionHeadGrid);
 customElements.define('attention-tokens', AttentionTokens);
+customElements.define('attention-tabs', AttentionTabs);
+customElements.define('attention-patch-grid', AttentionPatchGrid);
 
 const page = openPage();
 const app = new AttentionApp();
