@@ -105,7 +105,7 @@ export const attentionHostContract = {
   picture: {
     params: v.object({ inspectionId: count }),
     progress: nothing,
-    result: v.object({ pixels: v.instance(Uint8ClampedArray) }),
+    result: v.object({ pixels: v.instance(Uint8Array) }),
   },
   /** Largest weights per cell of a size x size grid, 0..255: [layer, head, row, column]. */
   thumbnails: {

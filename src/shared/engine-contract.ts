@@ -278,7 +278,7 @@ export type PictureLayout = v.InferOutput<typeof pictureLayoutSchema>;
 
 const pictureSchema = v.object({
   ...pictureLayoutSchema.entries,
-  pixels: v.instance(Uint8ClampedArray), // [row, column, RGBA]
+  pixels: v.instance(Uint8Array), // [row, column, RGBA]
 });
 export type Picture = v.InferOutput<typeof pictureSchema>;
 

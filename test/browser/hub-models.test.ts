@@ -65,20 +65,36 @@ async function expectTruth(
 }
 
 describe('encoders', () => {
-  it.each([
-    'bert-eager',
-    'bert-eager-ts-int8',
-    'bert-attention23',
-    'bert-ort-attention',
-    'bert-ort-mha',
-    'distilbert-sdpa-ts',
-  ])('%s: every head as in PyTorch', async (fixture) => {
-    const truth = readTruth(fixture);
-    const opened = await open(fixture);
+  it('distilbert-sdpa-ts: every head as in PyTorch', async () => {
+    const truth = readTruth('distilbert-sdpa-ts');
+    const opened = await open('distilbert-sdpa-ts');
     const { kind, inspectionRefused } = await opened.load();
     expect([kind, inspectionRefused]).toEqual(['encoder', undefined]);
     const inspection = await opened.call('inspect', { input: idsOf(truth, 'input_ids'), priority: 'interactive' });
     await expectTruth(opened, inspection, truth);
+  });
+
+  // PyTorch's numbers of these are for two texts at once, by `token_type_ids`; here it is one.
+  it.each([
+    { fixture: 'bert-eager', tolerance: 1e-5 },
+    { fixture: 'bert-attention23', tolerance: 1e-5 },
+    { fixture: 'bert-ort-attention', tolerance: 1e-5 },
+    { fixture: 'bert-ort-mha', tolerance: 1e-5 },
+    { fixture: 'bert-eager-ts-int8', tolerance: 0.1 },
+  ])('$fixture: every head as the float32 graph holds it', async ({ fixture, tolerance }) => {
+    const { ids } = idsOf(readTruth(fixture), 'input_ids');
+    const opened = await open(fixture);
+    const { kind, inspectionRefused } = await opened.load();
+    expect([kind, inspectionRefused]).toEqual(['encoder', undefined]);
+    const input = { kind: 'ids' as const, ids };
+    const { inspectionId, stacks } = await opened.call('inspect', { input, priority: 'interactive' });
+    expect(stacks).toMatchObject([{ name: 'encoder', isCausal: false, layers: 3, heads: 4 }]);
+    const feeds = {
+      input_ids: int64(ids),
+      attention_mask: int64(ids.map(() => 1)),
+      token_type_ids: int64(ids.map(() => 0)),
+    };
+    await expectMaps(opened, inspectionId, await heldAttention('bert-eager', feeds), tolerance);
   });
 
   it('all-MiniLM-L6-v2: its tokens, and the attention of its int8 weights near that of the float32 ones', async () => {
@@ -184,7 +200,7 @@ describe('encoder-decoders', () => {
     ]);
     const { pixels } = await opened.call('attentionThumbnails', { inspectionId, stack: 2, layers: [0, 1], size: 4 });
     expect(pixels).toHaveLength(2 * 3 * 16);
-    const cross = await opened.call('attentionMap', { ...{ inspectionId }, stack: 2, layer: 0, head: 0 });
+    const cross = await opened.call('attentionMap', { inspectionId, stack: 2, layer: 0, head: 0 });
     expect([cross.tokens, cross.keys, cross.isBidirectional]).toEqual([3, 4, true]);
     for (let query = 0; query < 3; query++)
       expect(cross.weights.slice(query * 4, query * 4 + 4).reduce((sum, one) => sum + one)).toBeCloseTo(1, 5);
@@ -213,12 +229,12 @@ describe('vision models', () => {
       255,
     ]);
     expect(stacks).toMatchObject([{ name: 'encoder', isCausal: false, layers: 2, heads: 4 }]);
-    const expected = await heldAttention('vit-eager-ts', rgb);
-    for (const [layer, heads] of expected.entries())
-      for (const [head, weights] of heads.entries()) {
-        const map = await opened.call('attentionMap', { ...{ inspectionId }, layer, head });
-        for (const [i, weight] of map.weights.entries()) expect(Math.abs(weight - weights[i]!)).toBeLessThan(1e-5);
-      }
+    const values = Float32Array.from({ length: rgb.length }, (_, i) => {
+      const [channel, pixel] = [Math.floor(i / (width * height)), i % (width * height)];
+      return (rgb[pixel * 3 + channel]! / 255 - 0.5) / 0.5;
+    });
+    const feeds = { pixel_values: new ort.Tensor('float32', values, [1, 3, height, width]) };
+    await expectMaps(opened, inspectionId, await heldAttention('vit-eager-ts', feeds), 1e-5);
   });
 
   it('says what a text, a file that is no picture and a folder without its settings lack', async () => {
@@ -244,37 +260,45 @@ it('nothing is asked of a network', async () => {
   expect(opened.problems).toEqual([]);
 });
 
+async function expectMaps(opened: Engine, inspectionId: number, expected: Float32Array[][], tolerance: number) {
+  let largest = 0;
+  for (const [layer, heads] of expected.entries())
+    for (const [head, weights] of heads.entries()) {
+      const map = await opened.call('attentionMap', { inspectionId, layer, head });
+      expect(map.weights).toHaveLength(weights.length);
+      for (const [i, weight] of map.weights.entries()) largest = Math.max(largest, Math.abs(weight - weights[i]!));
+    }
+  expect(largest).toBeLessThan(tolerance);
+}
+
+function int64(ids: readonly number[]): ort.Tensor {
+  return new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length]);
+}
+
 /** Attention that the graph itself holds, [layer][head], of a run in Node. */
-async function heldAttention(fixture: string, rgb: Uint8Array): Promise<Float32Array[][]> {
+async function heldAttention(fixture: string, feeds: Record<string, ort.Tensor>): Promise<Float32Array[][]> {
   const { tapped, session, run } = await openTapped(readGraph(`${fixture}/model.onnx`), { probabilities: true });
-  const area = rgb.length / 3;
-  const pixels = Float32Array.from({ length: rgb.length }, (_, i) => {
-    const [channel, pixel] = [Math.floor(i / area), i % area];
-    return (rgb[pixel * 3 + channel]! / 255 - 0.5) / 0.5;
-  });
-  const feeds = { pixel_values: new ort.Tensor('float32', pixels, [1, 3, 24, 24]) };
   const results = await run(feeds);
   const heads = tapped.sites.map(({ program: _, ...held }) => {
     const read = capture(held, results, feeds)!;
     return Array.from({ length: read.heads }, (__, head) => read.map(0, head));
   });
   await session.release();
+  expect(heads.length).toBeGreaterThan(0);
   return heads;
 }
 
-/** By the graphs of `t5-eager`, which hold the weights of both fixtures and have no cache, one token after the other. */
+/** Without a cache, one token after the other, in Node. */
 async function greedyAnswer(fixture: string, source: number[], count: number): Promise<number[]> {
-  const folder = fixture === 't5-eager' ? 't5-eager' : fixture;
-  const encoder = await openTapped(readGraph(`${folder}/encoder_model.onnx`));
-  const ints = (ids: number[]) => new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length]);
-  const attention = ints(source.map(() => 1));
-  const { last_hidden_state: hidden } = await encoder.run({ input_ids: ints(source), attention_mask: attention });
-  const file = folder === 't5-eager' ? 'decoder_model.onnx' : 'decoder_model_merged.onnx';
-  const decoder = await openTapped(readGraph(`${folder}/${file}`));
+  const encoder = await openTapped(readGraph(`${fixture}/encoder_model.onnx`));
+  const attention = int64(source.map(() => 1));
+  const { last_hidden_state: hidden } = await encoder.run({ input_ids: int64(source), attention_mask: attention });
+  const file = fixture === 't5-eager' ? 'decoder_model.onnx' : 'decoder_model_merged.onnx';
+  const decoder = await openTapped(readGraph(`${fixture}/${file}`));
   const ids = [0];
   while (ids.length < count) {
     const feeds: Record<string, ort.Tensor> = {
-      input_ids: ints(ids),
+      input_ids: int64(ids),
       encoder_hidden_states: hidden!,
       encoder_attention_mask: attention,
     };

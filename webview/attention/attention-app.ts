@@ -190,11 +190,12 @@ export class AttentionApp extends PageElement {
     </span>`;
   }
 
-  #grid({ layers, heads, kvHeads }: ShownState): TemplateResult {
+  #grid(state: ShownState): TemplateResult {
+    const { layers, heads, kvHeads } = state;
     const { thumbnails, chosen, scale } = this.model;
     const missing = layers - thumbnails.size;
     return html`<attention-head-grid
-        .layers=${layers} .heads=${heads} .kvHeads=${kvHeads} .chosen=${chosen} .thumbnails=${thumbnails}
+        .layers=${layers} .heads=${heads} .kvHeads=${kvHeads} .isCausal=${stackOf(state).isCausal} .chosen=${chosen} .thumbnails=${thumbnails}
         .loaded=${thumbnails.size} .scale=${scale} .themeVersion=${this.themeVersion}
         @head-choose=${(event: CustomEvent<HeadAddress>) => this.model.show(event.detail)}
       ></attention-head-grid>

@@ -40,7 +40,7 @@ export class PanelModel {
   map: ShownMap | undefined;
   thumbnails = new Map<number, LayerThumbnails>();
   /** Of the picture in view: [row, column, RGBA]. */
-  pixels: Uint8ClampedArray | undefined;
+  pixels: Uint8Array | undefined;
   cursor: CursorMove | undefined;
   scale: Scale = 'doubling';
   direction: Direction = 'attends';

@@ -18,7 +18,7 @@ export class AttentionPatchGrid extends PageElement {
 
   declare picture: PictureLayout;
   /** [row, column, RGBA]; absent until they come. */
-  declare pixels: Uint8ClampedArray | undefined;
+  declare pixels: Uint8Array | undefined;
   declare tokens: readonly PanelToken[];
   /** One a token: absent where it has none. */
   declare weights: readonly (number | undefined)[];

@@ -95,9 +95,9 @@ function shapeOf({ stacks }: ShownState, stack: number) {
 }
 
 /** A colour that goes from one corner to the other. */
-function samplePixels(state: PanelState): Uint8ClampedArray<ArrayBuffer> {
+function samplePixels(state: PanelState): Uint8Array<ArrayBuffer> {
   const { width, height } = (state.kind === 'shown' && state.picture) || { width: 1, height: 1 };
-  const pixels = new Uint8ClampedArray(width * height * 4).fill(255);
+  const pixels = new Uint8Array(width * height * 4).fill(255);
   for (let i = 0; i < width * height; i++)
     pixels.set([(255 * (i % width)) / width, (255 * Math.floor(i / width)) / height, 128], i * 4);
   return pixels;

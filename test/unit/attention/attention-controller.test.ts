@@ -73,7 +73,7 @@ const translatorStacks = [
 /** A [CLS] and 2 x 2 patches. */
 const inspectedPicture = {
   encoded: encode({ kind: 'text', text: 'c0123' }),
-  picture: { width: 2, height: 2, rows: 2, columns: 2, firstPatch: 1, pixels: new Uint8ClampedArray(16).fill(9) },
+  picture: { width: 2, height: 2, rows: 2, columns: 2, firstPatch: 1, pixels: new Uint8Array(16).fill(9) },
   stacks: [{ name: 'encoder', isCausal: false, queries: 'source', keys: 'source', layers: 2, heads: 3, kvHeads: 3 }],
   notes: ['Not shown: 1 attentions inside windows.'],
   runMs: 1,

@@ -21,7 +21,7 @@ export function seenPicture(pixels: Tensor, processor: Normalisation): Pick<Pict
       : [0, 1];
     for (let i = 0; i < area; i++) colours[i * 4 + channel] = (values[from * area + i]! * std + mean) / factor;
   }
-  return { width, height, pixels: colours };
+  return { width, height, pixels: new Uint8Array(colours.buffer) };
 }
 
 function partOf(numbers: number | readonly number[] | undefined, index: number, otherwise: number): number {
