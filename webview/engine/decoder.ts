@@ -28,6 +28,18 @@ export interface LayerTap {
   readonly output?: Float32Array;
   /** The residual stream before the layer: [token, width]; empty where the runtime does not know it. */
   readonly residual?: Float32Array;
+  /** Absent where the layer's `AttentionSpec` says all. */
+  readonly rule?: ScoreRule;
+}
+
+/** What only a run tells of how scores become weights: masks and biases that the graph computes. */
+export interface ScoreRule {
+  /** [token]: the first key that each query sees; it sees all from there to itself. Absent: 0. */
+  readonly firstKeys?: Int32Array;
+  /** [head, past + token]: added to a score by its key, as ALiBi does (arXiv:2108.12409). */
+  readonly bias?: Float32Array;
+  /** [head]: as those of `AttentionSpec`. */
+  readonly sinks?: Float32Array;
 }
 
 /** How the graph turns a layer's queries and keys into weights. */

@@ -89,7 +89,7 @@ export class GraphBuilder {
     this.#outputs.push(create(ValueInfoProtoSchema, { name }));
   }
 
-  bytesOfModel(): Uint8Array<ArrayBuffer> {
+  bytesOfModel(opset = 23): Uint8Array<ArrayBuffer> {
     const graph = create(GraphProtoSchema, {
       name: 'test',
       node: this.nodes,
@@ -98,7 +98,7 @@ export class GraphBuilder {
       output: this.#outputs,
     });
     const opsetImport = [
-      create(OperatorSetIdProtoSchema, { domain: '', version: 23n }),
+      create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(opset) }),
       create(OperatorSetIdProtoSchema, { domain: 'com.microsoft', version: 1n }),
     ];
     return toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: 10n, graph, opsetImport }));

@@ -31,7 +31,8 @@ export interface SmallDecoderForm {
   readonly hasComputedCaches?: boolean;
   /** The head's product: a matrix product, one through dynamic quantisation, or something unknown. */
   readonly head?: 'matmul' | 'quantised' | 'unknown';
-  readonly attention?: 'GroupQueryAttention' | 'MultiHeadAttention';
+  /** Of com.microsoft; others than these two do not run. */
+  readonly attention?: 'GroupQueryAttention' | 'MultiHeadAttention' | 'SparseAttention' | 'Conv';
   /** Name of one more input of the attention operator, at this position. */
   readonly extraInput?: { readonly position: number; readonly name: string };
 }

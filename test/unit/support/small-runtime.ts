@@ -25,12 +25,16 @@ const readKernels = (build: Build) => async () => {
 const kernels = { relaxed: readKernels('relaxed'), plain: readKernels('plain') };
 
 export function loadSmall(form: SmallDecoderForm = {}, knownVerdict?: Verdict) {
+  return loadGraph(smallDecoder(form), smallConfig, knownVerdict);
+}
+
+export function loadGraph(graph: Uint8Array, config: Readonly<Record<string, unknown>>, knownVerdict?: Verdict) {
   return loadDecoder(
     {
-      graph: smallDecoder(form),
+      graph,
       graphPath: 'model.onnx',
       externalData: [],
-      config: smallConfig,
+      config,
       ortWasm: async () => ortWasm,
       kernels,
     },

@@ -1,16 +1,23 @@
-/** Runs a graph on ONNX Runtime in Node, as it is and with its attention laid open. */
-import * as ort from 'onnxruntime-web/webgpu';
+/** Runs a graph on ONNX Runtime in Node (the build for the CPU, which knows operators that the one for both lacks), as it is and with its attention laid open. */
+import { readFileSync } from 'node:fs';
+import * as ort from 'onnxruntime-web/wasm';
 import type { AttentionSite } from '../../../webview/engine/graph/attention-site.ts';
 import { type TapOptions, type TappedGraph, tapGraph } from '../../../webview/engine/graph/tap-graph.ts';
 import { type AttentionCapture, readAttention } from '../../../webview/engine/inspect/read-attention.ts';
-import { startOrt } from '../../../webview/engine/runtime/ort-build.ts';
-import { readOrtWasm } from './small-runtime.ts';
+import type { FetchedTensor } from '../../../webview/engine/inspect/tensor-view.ts';
+
+const wasm = readFileSync('node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm');
 
 export type Feeds = Record<string, ort.Tensor>;
 
 export async function openSession(graph: Uint8Array): Promise<ort.InferenceSession> {
-  await startOrt(async () => readOrtWasm());
+  ort.env.wasm.wasmBinary ??= wasm.buffer.slice(wasm.byteOffset, wasm.byteOffset + wasm.byteLength);
+  ort.env.wasm.numThreads = 1;
   return ort.InferenceSession.create(graph, { executionProviders: ['wasm'], logSeverityLevel: 4 });
+}
+
+export function ortTensor({ type, data, dims }: FetchedTensor): ort.Tensor {
+  return new ort.Tensor(type as 'float32', data as Float32Array, dims);
 }
 
 export function floats(dims: readonly number[], data: ArrayLike<number>): ort.Tensor {

@@ -42,10 +42,11 @@ export interface SideTensor<T = string> {
 
 /**
  * Where queries stand among the keys. `start`: the first query at key 0. `end`: the last query at the last key. `cache`:
- * as GroupQueryAttention has it, at 0 in a run whose keys are all new, else so that the last one ends at `lengths`.
+ * as GroupQueryAttention has it, at 0 in a run whose keys are all new, else so that the last one ends at `lengths`; and
+ * `lengths`: always so.
  */
 export interface PastRule<T = string> {
-  readonly from: 'start' | 'end' | 'cache';
+  readonly from: 'start' | 'end' | 'cache' | 'lengths';
   /** [batch]: keys that count, from the first, less `added`. */
   readonly lengths?: SideTensor<T>;
   readonly added?: number;
@@ -60,6 +61,16 @@ export interface ProjectionStep<T = string> {
   readonly offset: number;
   readonly headDim: number;
   readonly heads: number;
+  /** Where input and weights are integers: what they are numbers of. */
+  readonly codes?: ProjectionCodes<T>;
+}
+
+/** number = (code - zero) * scale. Of the weights, one for all or one for each column. */
+export interface ProjectionCodes<T = string> {
+  readonly inputScale: T;
+  readonly inputZero?: T;
+  readonly weightScale: T;
+  readonly weightZero?: T;
 }
 
 /** Rotary embedding (arXiv:2104.09864) that an operator does inside, on the first 2 * half numbers of a head. */
@@ -113,6 +124,11 @@ export type ScoreStep<T = string> =
     }
   /** Adds `fill` where the mask is 0. */
   | { readonly op: 'mask'; readonly mask: SideTensor<T>; readonly fill: number }
+  /**
+   * Adds `fill` to keys that do not count: from bounds[batch] on and, where there are two for each entry, before
+   * bounds[batches + batch]. Others behind these two say nothing of keys.
+   */
+  | { readonly op: 'range'; readonly bounds: SideTensor<T>; readonly fill: number }
   /** Hides keys by an operator's own rules: -infinity in place of the score, or `fill` added to it. */
   | {
       readonly op: 'visible';

@@ -16,7 +16,7 @@ export interface ConstantFloats {
   readonly data: Float32Array;
 }
 
-/** Undefined when the tensor is computed by the graph in another way. */
+/** Undefined when the tensor is computed by the graph in another way, or is of integers. */
 export function constantFloats(
   model: OnnxModel,
   name: string,
@@ -25,12 +25,16 @@ export function constantFloats(
   let source = name;
   for (;;) {
     const tensor = model.graph.initializer.find((candidate) => candidate.name === source);
+    if (tensor && notFloats.has(tensor.dataType)) return undefined;
     if (tensor) return { dims: tensor.dims.map(Number), data: decode(tensor, external) };
     const cast = model.graph.node.find((node) => node.output[0] === source && isOperator(node, '', 'Cast', 'Identity'));
     if (!cast?.input[0]) return undefined;
     source = cast.input[0];
   }
 }
+
+const { BOOL, INT4, INT8, INT16, INT32, INT64, UINT4, UINT8, UINT16, UINT32, UINT64 } = TensorProto_DataType;
+const notFloats = new Set<number>([BOOL, INT4, INT8, INT16, INT32, INT64, UINT4, UINT8, UINT16, UINT32, UINT64]);
 
 function decode(tensor: TensorProto, external: readonly ExternalData[]): Float32Array {
   if (tensor.dataType === TensorProto_DataType.FLOAT && tensor.floatData.length > 0)

@@ -27,7 +27,7 @@ export function neutralFeeds(sites: readonly AttentionSite[]): Feed[] {
   );
 }
 
-export function neutralFeed(site: AttentionSite, kind: EditKind): Feed {
+function neutralFeed(site: AttentionSite, kind: EditKind): Feed {
   return editFeed(site, kind, { data: [kind === 'gate' ? 1 : 0], sizes: {} });
 }
 

@@ -3,7 +3,7 @@ import { AppError } from '../../../src/shared/app-error.ts';
 import { type TensorProto, TensorProto_DataLocation } from './onnx_pb.js';
 import type { OnnxModel } from './onnx-model.ts';
 
-export interface ExternalRange {
+interface ExternalRange {
   /** Relative to the folder of the graph, without `./`. */
   readonly path: string;
   readonly offset: number;
@@ -15,7 +15,7 @@ export interface ExternalRange {
  * Where a tensor's bytes are; undefined where they are in the graph itself.
  * @throws AppError `model-damaged` for a path that leads out of the model's folder, and for ranges that are none.
  */
-export function externalRange(tensor: TensorProto, graphPath: string): ExternalRange | undefined {
+function externalRange(tensor: TensorProto, graphPath: string): ExternalRange | undefined {
   if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL) return undefined;
   const entry = (key: string) => tensor.externalData.find((candidate) => candidate.key === key)?.value;
   const location = entry('location') ?? '';

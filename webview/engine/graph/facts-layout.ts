@@ -14,7 +14,7 @@ function listOf({ node, at }: RuleInput, name: string, position: number): (Size 
 }
 
 /** The same, with every number known. */
-export function numbersOf(input: RuleInput, name: string, position: number): number[] | undefined {
+function numbersOf(input: RuleInput, name: string, position: number): number[] | undefined {
   const list = listOf(input, name, position);
   return list?.every((value) => typeof value === 'number') ? (list as number[]) : undefined;
 }
@@ -153,7 +153,7 @@ export const inferLayout: FactRule = (input) => {
   return Object.hasOwn(rules, operator) ? rules[operator]!(input) : undefined;
 };
 
-export function axisOf(axis: number, rank: number): number {
+function axisOf(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
 }
 

@@ -69,6 +69,14 @@ const rules: Record<string, (input: RuleInput) => readonly TensorFacts[]> = {
       ];
     return [{ type, shape: shape && [shape[0]!, shape[1]!, width ?? fresh()] }, present, present];
   },
+  'com.microsoft.QAttention': ({ at, fresh }) => {
+    const [{ shape }, columns] = [at(0), at(1).shape?.at(-1)];
+    const width = typeof columns === 'number' ? columns / 3 : fresh();
+    return [
+      { type: at(3).type, shape: shape && [...shape.slice(0, -1), width] },
+      { type: at(3).type, shape: at(8).shape?.map((size, i) => (i === 3 ? fresh() : size)) },
+    ];
+  },
   'com.microsoft.Attention': ({ node, at, fresh }) => {
     const { type, shape } = at(0);
     const sizes = intsOf(node, 'qkv_hidden_sizes');

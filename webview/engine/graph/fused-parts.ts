@@ -1,11 +1,14 @@
 /** What the fused attention operators have in common: layouts of their inputs, and the steps that they do inside. */
 import type { Axis, AxisRole, HeadTensor, ScoreStep, SideTensor } from './attention-site.ts';
+import { Atom, countOf, leavesOf, namedAxes } from './axis-atoms.ts';
 import type { GraphReading } from './graph-reading.ts';
+import { operandSource } from './operand-walk.ts';
+import { divideSizes } from './symbolic-size.ts';
 import { floatOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
 
 export const whole = (role: AxisRole): Axis => ({ parts: [{ role }] });
 export const pick = (index: number): Axis => ({ parts: [{ role: 'pick', index }] });
-export const merged = (heads: number): Axis => ({ parts: [{ role: 'head', size: heads }, { role: 'dim' }] });
+const merged = (heads: number): Axis => ({ parts: [{ role: 'head', size: heads }, { role: 'dim' }] });
 
 /** [batch, head, query, key]; of fewer axes, the last. */
 export const scoreAxes: readonly Axis[] = [whole('batch'), whole('head'), whole('query'), whole('key')];
@@ -20,6 +23,29 @@ export function headAxes(token: 'query' | 'key', rank: number | undefined, heads
 /** [batch, head, key, size], as operators keep past keys and values. */
 export function cached(tensor: WiredTensor): HeadTensor<WiredTensor> {
   return { tensor, axes: [whole('batch'), whole('head'), whole('key'), whole('dim')] };
+}
+
+/**
+ * Keys or values as they were before they were repeated for every query head that shares them: smaller, and it shows how
+ * many there are.
+ */
+export function unrepeated(
+  head: HeadTensor<WiredTensor>,
+  reading: GraphReading,
+): HeadTensor<WiredTensor> & { heads?: number } {
+  const shape = reading.facts(head.tensor).shape;
+  if (!shape || head.bias || shape.length !== head.axes.length) return head;
+  const axes = head.axes.map(({ parts }, i) => {
+    const known = parts.reduce((product, { size = 1 }) => product * size, 1);
+    const rest = divideSizes(shape[i]!, known);
+    return parts.map(({ role, size }) => new Atom(size ?? rest ?? shape[i]!, role));
+  });
+  const { tensor, axes: own, steps } = operandSource({ tensor: head.tensor, axes }, reading);
+  const named = namedAxes(own, new Map());
+  const heads = countOf(own.flatMap(leavesOf).filter(({ role }) => role === 'head'));
+  const before = countOf(axes.flatMap(leavesOf).filter(({ role }) => role === 'head'));
+  if (!named || steps.length > 0 || heads === undefined || heads === before) return head;
+  return { tensor, axes: named, heads };
 }
 
 export function sideOf(tensor: WiredTensor, rank: number | undefined): SideTensor<WiredTensor> {

@@ -12,7 +12,7 @@ export interface GraphReading {
 }
 
 /** Where scores can be biased: input `position` of `reader` gets the cut added, or is it where there was none. */
-export interface CutPlace {
+interface CutPlace {
   readonly reader: WiredNode;
   readonly position: number;
   readonly axes: readonly Axis[];

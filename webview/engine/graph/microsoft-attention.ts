@@ -1,9 +1,10 @@
 /**
- * Attention of ONNX Runtime: the projections of queries, keys and values are inside, and no tensor of a run has them. So
+ * Attention and QAttention of ONNX Runtime: the projections of queries, keys and values are inside, and no tensor of a run has them. So
  * what is read is the operator's input, and the weights, and a head's columns are multiplied when it is looked at.
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention and
+ * #com.microsoft.QAttention
  */
-import type { Axis, HeadTensor, ScoreStep } from './attention-site.ts';
+import type { Axis, HeadTensor, ProjectionCodes, ScoreStep } from './attention-site.ts';
 import {
   added,
   headAxes,
@@ -20,13 +21,29 @@ import {
 import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
 import { floatOf, intOf, intsOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
 
-/** Positions of its inputs. */
-const input = { data: 0, weights: 1, bias: 2, mask: 3, past: 4, scores: 5 } as const;
+interface Positions {
+  readonly mask: number;
+  readonly past: number;
+  readonly scores?: number;
+  readonly codes?: Readonly<Record<keyof ProjectionCodes, number>>;
+}
+
+/** Positions of their inputs; data, weights and bias are the first of both. */
+const positions: Record<string, Positions> = {
+  'com.microsoft.Attention': { mask: 3, past: 4, scores: 5 },
+  'com.microsoft.QAttention': {
+    mask: 5,
+    past: 8,
+    codes: { inputScale: 3, weightScale: 4, inputZero: 6, weightZero: 7 },
+  },
+};
+const [dataAt, weightsAt, biasAt] = [0, 1, 2];
 
 export const recogniseMicrosoftAttention: Recogniser = (node, reading) => {
-  if (node.operator !== 'com.microsoft.Attention') return undefined;
-  const at = (position: number) => node.inputs[position];
-  const [data, weights, output] = [at(input.data), at(input.weights), node.outputs[0]];
+  const input = positions[node.operator];
+  if (!input) return undefined;
+  const at = (position: number | undefined) => (position === undefined ? undefined : node.inputs[position]);
+  const [data, weights, output] = [at(dataAt), at(weightsAt), node.outputs[0]];
   const heads = intOf(node, 'num_heads', 0);
   if (!data || !weights || !output) return noQuery;
   if (heads <= 0) return noHeads;
@@ -37,15 +54,23 @@ export const recogniseMicrosoftAttention: Recogniser = (node, reading) => {
     intsOf(node, 'qkv_hidden_sizes') ?? (columns === undefined ? [] : [columns / 3, columns / 3, columns / 3]);
   if (sizes.length !== 3 || sizes.some((size) => size % heads !== 0)) return noSize;
   const headDim = sizes[0]! / heads;
-  const mask = maskSteps(node, reading);
+  const mask = maskSteps(node, at(input.mask), reading);
+  const codes = codesOf(node, input);
   if ('refused' in mask) return mask;
 
   const isCausal = intOf(node, 'unidirectional', 0) === 1;
   const projected = (index: 0 | 1 | 2): HeadTensor<WiredTensor> => {
-    const bias = at(input.bias);
+    const bias = at(biasAt);
     const offset = sizes.slice(0, index).reduce((a, b) => a + b, 0);
     const axes: Axis[] = [whole('batch'), whole(index === 0 ? 'query' : 'key'), { parts: [] }];
-    const projection = { weights, offset, headDim: sizes[index]! / heads, heads, ...(bias && { bias }) };
+    const projection = {
+      weights,
+      offset,
+      headDim: sizes[index]! / heads,
+      heads,
+      ...(bias && { bias }),
+      ...(codes && { codes }),
+    };
     return { tensor: data, axes, projection };
   };
   // Keys and values that are kept are [2, batch, head, key, size].
@@ -80,14 +105,20 @@ export const recogniseMicrosoftAttention: Recogniser = (node, reading) => {
     result: output,
     querySource: [data],
     keySource: [data],
-    cut: { reader: node, position: input.scores, axes: scoreAxes, isWhole: true },
+    cut:
+      input.scores === undefined
+        ? { refused: 'This operator takes no bias of its scores.' }
+        : { reader: node, position: input.scores, axes: scoreAxes, isWhole: true },
   };
   return found;
 };
 
-/** Lengths [batch], or 1 for keys that count: [batch, key] or [batch, query, key]. */
-function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTensor>[] | { refused: string } {
-  const mask = node.inputs[input.mask];
+/** Lengths [batch] or with starts behind them, or 1 for keys that count: [batch, key] or [batch, query, key]. */
+function maskSteps(
+  node: WiredNode,
+  mask: WiredTensor | undefined,
+  reading: GraphReading,
+): ScoreStep<WiredTensor>[] | { refused: string } {
   if (!mask) return [];
   const fill = floatOf(node, 'mask_filter_value', -10_000);
   const shape = reading.facts(mask).shape;
@@ -95,6 +126,13 @@ function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTenso
     shape?.length === 2 ? [whole('key')] : shape?.length === 3 ? [whole('query'), whole('key')] : undefined;
   if (tokens) return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];
   if (shape?.length !== 1) return { refused: `its mask has ${shape?.length ?? 'an unknown number of'} axes` };
-  const lengths = { tensor: mask, axes: [whole('batch')] };
-  return [{ op: 'visible', isCausal: false, past: { from: 'start', lengths }, fill }];
+  return [{ op: 'range', bounds: { tensor: mask, axes: [] }, fill }];
+}
+
+function codesOf({ inputs }: WiredNode, { codes }: Positions): ProjectionCodes<WiredTensor> | undefined {
+  if (!codes) return undefined;
+  const [inputScale, weightScale] = [inputs[codes.inputScale], inputs[codes.weightScale]];
+  const [inputZero, weightZero] = [inputs[codes.inputZero], inputs[codes.weightZero]];
+  if (!inputScale || !weightScale) return undefined;
+  return { inputScale, weightScale, ...(inputZero && { inputZero }), ...(weightZero && { weightZero }) };
 }

@@ -15,6 +15,7 @@ import {
   scoreAxes,
   sizeAt,
   times,
+  unrepeated,
   whole,
 } from './fused-parts.ts';
 import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
@@ -39,19 +40,21 @@ export const recogniseMultiHead: Recogniser = (node, reading) => {
   if ('refused' in mask) return mask;
 
   const parts = { node, heads, headDim, reading };
+  const { heads: kvHeads = heads, ...key } = keysOf(parts, { position: input.key, index: 1, present: 1 });
+  const { heads: _, ...value } = keysOf(parts, { position: input.value, index: 2, present: 2 });
   const isCausal = intOf(node, 'unidirectional', 0) === 1;
   const valueDim = sizeAt(output, -1, reading);
   const found: FoundAttention = {
     node,
     kind: isCausal ? 'causal' : 'self',
     heads,
-    kvHeads: heads,
+    kvHeads,
     headDim,
     scale,
     hasSink: false,
     program: {
       query: queryOf(query, rank, parts),
-      key: keysOf(parts, { position: input.key, index: 1, present: 1 }),
+      key,
       steps: [
         times(scale),
         ...added(at(input.scores), reading),
@@ -60,7 +63,7 @@ export const recogniseMultiHead: Recogniser = (node, reading) => {
       ],
       after: [],
     },
-    value: keysOf(parts, { position: input.value, index: 2, present: 2 }),
+    value,
     output: { tensor: output, axes: headAxes('query', 3, heads) },
     result: output,
     querySource: [query],
@@ -90,7 +93,7 @@ function queryOf(tensor: WiredTensor, rank: number | undefined, parts: Parts): H
 function keysOf(
   parts: Parts,
   { position, index, present }: { position: number; index: 1 | 2; present: number },
-): HeadTensor<WiredTensor> {
+): ReturnType<typeof unrepeated> {
   const { node, reading, heads } = parts;
   // With a past, what it has become is what the operator uses.
   if (node.inputs[input.pastKey]) return cached(outputOf(node, present));
@@ -106,7 +109,8 @@ function keysOf(
     };
   }
   // Keys of four axes come from an earlier run, with their bias.
-  return { tensor, axes: headAxes('key', rank, heads), ...(rank !== 4 && biasOf(parts, index)) };
+  const head = { tensor, axes: headAxes('key', rank, heads), ...(rank !== 4 && biasOf(parts, index)) };
+  return unrepeated(head, reading);
 }
 
 /** One vector for queries, keys and values behind each other. */
@@ -123,16 +127,13 @@ function biasOf({ node, heads, headDim }: Parts, index: number): Pick<HeadTensor
   };
 }
 
-/** Lengths [batch], or 1 for keys that count: [batch, key] or [batch, query, key]. */
+/** Lengths [batch] or with starts behind them, or 1 for keys that count: [batch, key] or [batch, query, key]. */
 function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTensor>[] | { refused: string } {
   const mask = node.inputs[input.mask];
   if (!mask) return [];
   const fill = floatOf(node, 'mask_filter_value', -10_000);
   const rank = reading.facts(mask).shape?.length;
-  if (rank === 1) {
-    const lengths = { tensor: mask, axes: [whole('batch')] };
-    return [{ op: 'visible', isCausal: false, past: { from: 'start', lengths }, fill }];
-  }
+  if (rank === 1) return [{ op: 'range', bounds: { tensor: mask, axes: [] }, fill }];
   const tokens = rank === 2 ? [whole('key')] : rank === 3 ? [whole('query'), whole('key')] : undefined;
   if (!tokens) return { refused: `its padding mask has ${rank ?? 'an unknown number of'} axes` };
   return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];

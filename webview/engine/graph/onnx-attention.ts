@@ -16,6 +16,7 @@ import {
   sideOf,
   sizeAt,
   times,
+  unrepeated,
   whole,
 } from './fused-parts.ts';
 import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
@@ -42,24 +43,25 @@ export const recogniseOnnxAttention: Recogniser = (node, reading) => {
   const isCausal = intOf(node, 'is_causal', 0) === 1;
   const hasPast = node.inputs[input.pastKey] !== undefined;
   const softcap = floatOf(node, 'softcap', 0);
-  const keysOf = (tensor: WiredTensor, present: number): HeadTensor<WiredTensor> =>
-    hasPast ? cached(outputOf(node, present)) : { tensor, axes: headAxes('key', rank, kvHeads) };
+  const keysOf = (tensor: WiredTensor, present: number): ReturnType<typeof unrepeated> =>
+    hasPast ? cached(outputOf(node, present)) : unrepeated({ tensor, axes: headAxes('key', rank, kvHeads) }, reading);
+  const keys = keysOf(key, 1);
   const found: FoundAttention = {
     node,
     kind: isCausal ? 'causal' : 'self',
     heads,
-    kvHeads,
+    kvHeads: keys.heads ?? kvHeads,
     headDim,
     scale,
     ...(softcap > 0 && { softcap }),
     hasSink: false,
     program: {
       query: { tensor: query, axes: headAxes('query', rank, heads) },
-      key: keysOf(key, 1),
+      key: { tensor: keys.tensor, axes: keys.axes },
       steps: [times(scale), ...capped(softcap), ...maskSteps(mask, reading), ...visibleSteps(node, isCausal)],
       after: [],
     },
-    value: keysOf(value, 2),
+    value: plainHead(keysOf(value, 2)),
     output: { tensor: output, axes: headAxes('query', rank, heads) },
     result: output,
     querySource: [query],
@@ -68,6 +70,10 @@ export const recogniseOnnxAttention: Recogniser = (node, reading) => {
   };
   return found;
 };
+
+function plainHead({ tensor, axes }: HeadTensor<WiredTensor>): HeadTensor<WiredTensor> {
+  return { tensor, axes };
+}
 
 function maskSteps(mask: WiredTensor | undefined, reading: GraphReading): ScoreStep<WiredTensor>[] {
   if (!mask || !isBoolean(mask, reading)) return added(mask, reading);
@@ -86,7 +92,7 @@ function visibleSteps(node: WiredNode, isCausal: boolean): ScoreStep<WiredTensor
   if (!isCausal && !tensor) return [];
   const lengths = tensor && { tensor, axes: [whole('batch')] };
   const past: PastRule<WiredTensor> = {
-    from: node.inputs[input.pastKey] ? 'end' : 'start',
+    from: node.inputs[input.pastKey] ? 'end' : lengths ? 'lengths' : 'start',
     ...(lengths && { lengths }),
   };
   return [{ op: 'visible', isCausal, past }];

@@ -5,7 +5,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { AppError } from '../../../src/shared/app-error.ts';
 import {
-  type AttributeProto,
   type GraphProto,
   type ModelProto,
   ModelProtoSchema,
@@ -51,19 +50,6 @@ export function producersOf(graph: GraphProto): Map<string, NodeProto> {
 export function isOperator(node: NodeProto, domain: '' | 'com.microsoft', ...types: string[]): boolean {
   const isDomain = node.domain === domain || (domain === '' && node.domain === 'ai.onnx');
   return isDomain && types.includes(node.opType);
-}
-
-function attribute(node: NodeProto, name: string): AttributeProto | undefined {
-  return node.attribute.find((candidate) => candidate.name === name);
-}
-
-export function intAttribute(node: NodeProto, name: string, fallback: number): number {
-  const found = attribute(node, name);
-  return found ? Number(found.i) : fallback;
-}
-
-export function floatAttribute(node: NodeProto, name: string, fallback: number): number {
-  return attribute(node, name)?.f ?? fallback;
 }
 
 /** A graph output without a type: ONNX Runtime infers it. */

@@ -7,6 +7,7 @@ import type {
   ConstantSide,
   HeadTensor,
   PastRule,
+  ProjectionCodes,
   ProjectionStep,
   RefusedNode,
   RotaryStep,
@@ -133,6 +134,8 @@ function exposedStep(step: ScoreStep<WiredTensor>, edit: GraphEdit): ScoreStep {
       return { ...step, other: exposedSide(step.other, edit) };
     case 'mask':
       return { ...step, mask: exposedSide(step.mask, edit) };
+    case 'range':
+      return { ...step, bounds: exposedSide(step.bounds, edit) };
     case 'visible':
       return { ...step, past: exposedPast(step.past, edit) };
     default:
@@ -168,8 +171,23 @@ function exposedPast({ lengths, ...rest }: PastRule<WiredTensor>, edit: GraphEdi
 }
 
 function exposedProjection(projection: ProjectionStep<WiredTensor>, edit: GraphEdit): ProjectionStep {
-  const { weights, bias, ...rest } = projection;
-  return { ...rest, weights: edit.expose(weights), ...(bias && { bias: edit.expose(bias) }) };
+  const { weights, bias, codes, ...rest } = projection;
+  return {
+    ...rest,
+    weights: edit.expose(weights),
+    ...(bias && { bias: edit.expose(bias) }),
+    ...(codes && { codes: exposedCodes(codes, edit) }),
+  };
+}
+
+function exposedCodes(codes: ProjectionCodes<WiredTensor>, edit: GraphEdit): ProjectionCodes {
+  const { inputScale, inputZero, weightScale, weightZero } = codes;
+  return {
+    inputScale: edit.expose(inputScale),
+    weightScale: edit.expose(weightScale),
+    ...(inputZero && { inputZero: edit.expose(inputZero) }),
+    ...(weightZero && { weightZero: edit.expose(weightZero) }),
+  };
 }
 
 function exposedSide({ tensor, axes }: SideTensor<WiredTensor>, edit: GraphEdit): SideTensor {

@@ -68,7 +68,7 @@ export function wireGraph({ proto, graph }: OnnxModel): WiredGraph {
 }
 
 /** The tensor that a name means in a scope. */
-export function resolve(scope: WiredScope, name: string): WiredTensor | undefined {
+function resolve(scope: WiredScope, name: string): WiredTensor | undefined {
   for (let at: WiredScope | undefined = scope; at; at = at.parent) {
     const found = at.tensors.get(name);
     if (found) return found;
@@ -124,7 +124,7 @@ export function stringOf(node: WiredNode, name: string): string | undefined {
   return found?.s && new TextDecoder().decode(found.s);
 }
 
-export function damagedGraph(what: string): AppError {
+function damagedGraph(what: string): AppError {
   return new AppError('model-damaged', `The model graph is damaged: ${what}. Copy or download the model again.`);
 }
 

@@ -13,7 +13,7 @@ export interface HeadShape {
 
 /** Calls `onRow(query, weights, firstKey)` for each query; `weights` is reused: copy what is kept. Keys outside are 0. */
 export function forEachRow(
-  { query, key }: LayerTap,
+  { query, key, rule = {} }: LayerTap,
   { heads, kvHeads, headDim }: HeadShape,
   { scale, softcap, window, sinks }: AttentionSpec,
   head: number,
@@ -27,7 +27,7 @@ export function forEachRow(
   const row = new Float32Array(keys);
   for (let i = 0; i < queries; i++) {
     const position = past + i;
-    const first = window === undefined ? 0 : Math.max(0, position - window + 1);
+    const first = Math.max(rule.firstKeys?.[i] ?? 0, window === undefined ? 0 : position - window + 1);
     const from = (head * queries + i) * headDim;
     const vector = query.subarray(from, from + headDim);
     const weights = row.subarray(first, position + 1);
@@ -36,7 +36,8 @@ export function forEachRow(
       const score = weights[j]! * scale;
       weights[j] = softcap === undefined ? score : softcap * Math.tanh(score / softcap);
     }
-    softmax(weights, sinks?.[head]);
+    if (rule.bias) for (let j = 0; j < weights.length; j++) weights[j]! += rule.bias[head * keys + first + j]!;
+    softmax(weights, (sinks ?? rule.sinks)?.[head]);
     onRow(i, weights, first);
   }
 }

@@ -6,6 +6,7 @@ import type {
   ConstantSide,
   HeadTensor,
   PastRule,
+  ProjectionCodes,
   ProjectionStep,
   RotaryStep,
   ScoreProgram,
@@ -77,9 +78,23 @@ export class Binder {
   }
 
   /** Weights have no axis that the scores have. */
-  #projection({ weights, bias, ...rest }: ProjectionStep): ProjectionStep<TensorView> {
+  #projection({ weights, bias, codes, ...rest }: ProjectionStep): ProjectionStep<TensorView> {
     this.#sizes.learn(fixedHeads(rest.heads), [rest.heads]);
-    return { ...rest, weights: this.#view(weights, []), ...(bias && { bias: this.#view(bias, []) }) };
+    return {
+      ...rest,
+      weights: this.#view(weights, []),
+      ...(bias && { bias: this.#view(bias, []) }),
+      ...(codes && { codes: this.#codes(codes) }),
+    };
+  }
+
+  #codes({ inputScale, inputZero, weightScale, weightZero }: ProjectionCodes): ProjectionCodes<TensorView> {
+    return {
+      inputScale: this.#view(inputScale, []),
+      weightScale: this.#view(weightScale, []),
+      ...(inputZero && { inputZero: this.#view(inputZero, []) }),
+      ...(weightZero && { weightZero: this.#view(weightZero, []) }),
+    };
   }
 
   side({ tensor, axes }: SideTensor): SideTensor<TensorView> {
@@ -96,6 +111,8 @@ export class Binder {
         return { ...step, other: this.side(step.other) };
       case 'mask':
         return { ...step, mask: this.side(step.mask) };
+      case 'range':
+        return { ...step, bounds: this.side(step.bounds) };
       case 'visible':
         return { ...step, past: this.#past(step.past) };
       default:
@@ -135,7 +152,7 @@ function fixedHeads(size: number): Axis[] {
   return [{ parts: [{ role: 'head', size }] }];
 }
 
-export interface NeededParts {
+interface NeededParts {
   readonly values?: boolean;
   readonly output?: boolean;
 }
@@ -159,4 +176,15 @@ export function neededTensors(site: AttentionSite, { values = false, output = fa
   return [...names];
 }
 
-const tensorKeys = new Set(['tensor', 'zeroPoint', 'cos', 'sin', 'weights', 'bias']);
+const tensorKeys = new Set([
+  'tensor',
+  'zeroPoint',
+  'cos',
+  'sin',
+  'weights',
+  'bias',
+  'inputScale',
+  'inputZero',
+  'weightScale',
+  'weightZero',
+]);

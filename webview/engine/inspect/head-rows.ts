@@ -49,7 +49,7 @@ export class HeadRows {
 
   /** A head's columns of the product of the input with the weights. */
   #project(
-    { weights, bias, offset, headDim, heads }: ProjectionStep<TensorView>,
+    { weights, bias, offset, headDim, heads, codes }: ProjectionStep<TensorView>,
     batch: number,
     head: number,
   ): Float32Array {
@@ -61,12 +61,16 @@ export class HeadRows {
     const start = this.#view.start(this.#sizes, batch, 0);
     const step = this.#view.step(this.#role);
     const rows = new Float32Array(tokens * headDim);
-    for (let t = 0; t < tokens; t++)
-      for (let d = 0; d < headDim; d++) {
-        let sum = bias?.data[first + d] ?? 0;
-        for (let i = 0; i < inner; i++) sum += data[start + t * step + i]! * weights.data[i * columns + first + d]!;
-        rows[t * headDim + d] = sum;
+    const inputZero = codes?.inputZero?.data[0] ?? 0;
+    for (let d = 0; d < headDim; d++) {
+      const [zero, scale] = [columnOf(codes?.weightZero, first + d) ?? 0, scaleOf(codes, first + d)];
+      for (let t = 0; t < tokens; t++) {
+        let sum = 0;
+        for (let i = 0; i < inner; i++)
+          sum += (data[start + t * step + i]! - inputZero) * (weights.data[i * columns + first + d]! - zero);
+        rows[t * headDim + d] = sum * scale + (bias?.data[first + d] ?? 0);
       }
+    }
     return rows;
   }
 
@@ -106,6 +110,15 @@ export class HeadRows {
     // One for all queries is that of the first.
     return tensor.step('query') === 0 ? at + token : at;
   }
+}
+
+/** One for all, or one for each column. */
+function columnOf(view: TensorView | undefined, column: number): number | undefined {
+  return view?.data[view.data.length === 1 ? 0 : column];
+}
+
+function scaleOf(codes: ProjectionStep<TensorView>['codes'], column: number): number {
+  return codes ? codes.inputScale.data[0]! * columnOf(codes.weightScale, column)! : 1;
 }
 
 function dataOf(table: TensorView | { readonly data: ArrayLike<number> }): ArrayLike<number> {

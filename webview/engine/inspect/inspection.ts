@@ -37,6 +37,7 @@ export async function createInspection(
 
   const all = Array.from({ length: layers }, (_, layer) => layer);
   const queries = all.map(() => new Float32Array(heads * tokens.length * headDim));
+  const firstKeys = all.map(() => new Int32Array(tokens.length));
   let last: readonly LayerTap[] = [];
   const cache: Cache = decoder.createCache();
   try {
@@ -52,8 +53,10 @@ export async function createInspection(
         arithmetic: 'float32',
         ...(signal && { signal }),
       });
-      for (const layer of all)
+      for (const layer of all) {
         placeRows(queries[layer]!, taps[layer]!.query, done, { heads, headDim, total: tokens.length });
+        firstKeys[layer]!.set(taps[layer]!.rule?.firstKeys ?? [], done);
+      }
       last = taps;
       done += chunk.length;
     }
@@ -61,7 +64,10 @@ export async function createInspection(
     cache.dispose();
   }
   onProgress?.(tokens.length, tokens.length);
-  const taps = all.map((layer) => ({ query: queries[layer]!, key: last[layer]!.key, value: last[layer]!.value }));
+  const taps = all.map((layer): LayerTap => {
+    const { key, value, rule } = last[layer]!;
+    return { query: queries[layer]!, key, value, ...(rule && { rule: { ...rule, firstKeys: firstKeys[layer]! } }) };
+  });
   return new Inspection(taps, attention, { heads, kvHeads, headDim });
 }
 

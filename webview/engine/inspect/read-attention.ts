@@ -23,6 +23,12 @@ export interface AttentionCapture {
   queryRow(batch: number, head: number, query: number): Float32Array | undefined;
   keyRow(batch: number, head: number, key: number): Float32Array | undefined;
   valueRow(batch: number, head: number, key: number): Float32Array | undefined;
+  /** What a head hands on, of one query: [dim]; undefined where it was not fetched. */
+  outputRow(batch: number, head: number, query: number): Float32Array | undefined;
+  /** Scores of one query before softmax, [key], if all its products with keys were `product`: shows masks and biases. */
+  scores(batch: number, head: number, query: number, product: number): Float32Array<ArrayBuffer> | undefined;
+  /** What joins the sum of a head's row. */
+  sink(batch: number, head: number): number | undefined;
 }
 
 /**
@@ -42,13 +48,17 @@ export function readAttention(site: AttentionSite, fetch: Fetch): AttentionCaptu
   const { program, probabilities } = site;
   if (!program)
     return new HeldCapture(site, binder.bound(() => binder.side(probabilities!)).tensor as TensorView, sizes);
-  const parts = binder.bound(() => ({ program: binder.program(program), value: valuesOf(site, fetch, binder) }));
+  const parts = binder.bound(() => ({
+    program: binder.program(program),
+    value: boundHead(site.value, fetch, binder),
+    output: boundHead(site.output, fetch, binder),
+  }));
   return new ComputedCapture(site, parts, sizes);
 }
 
-function valuesOf({ value }: AttentionSite, fetch: Fetch, binder: Binder): HeadTensor<TensorView> | undefined {
-  const isThere = value !== undefined && fetch(value.tensor) !== undefined;
-  return isThere ? binder.head(value) : undefined;
+function boundHead(head: HeadTensor | undefined, fetch: Fetch, binder: Binder): HeadTensor<TensorView> | undefined {
+  const isThere = head !== undefined && fetch(head.tensor) !== undefined;
+  return isThere ? binder.head(head) : undefined;
 }
 
 abstract class Capture implements AttentionCapture {
@@ -67,6 +77,9 @@ abstract class Capture implements AttentionCapture {
   abstract queryRow(batch: number, head: number, query: number): Float32Array | undefined;
   abstract keyRow(batch: number, head: number, key: number): Float32Array | undefined;
   abstract valueRow(batch: number, head: number, key: number): Float32Array | undefined;
+  abstract outputRow(batch: number, head: number, query: number): Float32Array | undefined;
+  abstract scores(batch: number, head: number, query: number, product: number): Float32Array<ArrayBuffer> | undefined;
+  abstract sink(batch: number, head: number): number | undefined;
   /** A row that shows which keys the query may see. */
   protected abstract maskRow(query: number): Float32Array;
 
@@ -118,6 +131,7 @@ const maxMaskRows = 32;
 interface BoundParts {
   readonly program: ScoreProgram<TensorView>;
   readonly value: HeadTensor<TensorView> | undefined;
+  readonly output: HeadTensor<TensorView> | undefined;
 }
 
 class ComputedCapture extends Capture {
@@ -125,13 +139,15 @@ class ComputedCapture extends Capture {
   readonly #query: HeadRows;
   readonly #key: HeadRows;
   readonly #value: HeadRows | undefined;
+  readonly #output: HeadRows | undefined;
 
-  constructor(site: AttentionSite, { program, value }: BoundParts, sizes: RoleSizes) {
+  constructor(site: AttentionSite, { program, value, output }: BoundParts, sizes: RoleSizes) {
     super(site, sizes);
     this.#program = program;
     this.#query = new HeadRows(this.#program.query, 'query', sizes);
     this.#key = new HeadRows(this.#program.key, 'key', sizes);
     this.#value = value && new HeadRows(value, 'key', sizes);
+    this.#output = output && new HeadRows(output, 'query', sizes);
   }
 
   get kvHeads(): number {
@@ -167,6 +183,23 @@ class ComputedCapture extends Capture {
     const rows = this.#value?.rows(batch, head);
     const size = (rows?.length ?? 0) / this.keys;
     return rows?.slice(key * size, (key + 1) * size);
+  }
+
+  outputRow(batch: number, head: number, query: number): Float32Array | undefined {
+    const rows = this.#output?.rows(batch, head);
+    const size = (rows?.length ?? 0) / this.queries;
+    return rows?.slice(query * size, (query + 1) * size);
+  }
+
+  scores(batch: number, head: number, query: number, product: number): Float32Array<ArrayBuffer> {
+    const row = new Float32Array(this.keys).fill(product);
+    const place: RowPlace = { batch, head, query, sizes: this.sizes };
+    for (const step of this.#program.steps) applyStep(step, row, place);
+    return row;
+  }
+
+  sink(batch: number, head: number): number | undefined {
+    return this.#sinkAt({ batch, head, query: 0, sizes: this.sizes });
   }
 
   protected maskRow(query: number): Float32Array {
@@ -215,4 +248,7 @@ class HeldCapture extends Capture {
   queryRow(): undefined {}
   keyRow(): undefined {}
   valueRow(): undefined {}
+  outputRow(): undefined {}
+  scores(): undefined {}
+  sink(): undefined {}
 }

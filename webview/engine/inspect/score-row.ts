@@ -48,6 +48,9 @@ export function applyStep(step: BoundStep, row: Float32Array, place: RowPlace): 
       for (let j = 0; j < row.length; j++) if (mask(j) === 0) row[j] = row[j]! + step.fill;
       return;
     }
+    case 'range':
+      addRange(step, row, place);
+      return;
     case 'visible':
       hide(step, row, place);
       return;
@@ -105,6 +108,17 @@ function hide(
   }
 }
 
+function addRange(
+  { bounds: { tensor }, fill }: Extract<BoundStep, { op: 'range' }>,
+  row: Float32Array,
+  { batch, sizes }: RowPlace,
+): void {
+  const bounds = tensor.data;
+  const batches = sizes.total('batch');
+  const start = bounds.length === 2 * batches ? bounds[batches + batch]! : 0;
+  for (let j = 0; j < row.length; j++) if (j < start || j >= bounds[batch]!) row[j] = row[j]! + fill;
+}
+
 function lengthOf({ lengths, added = 0 }: PastRule<TensorView>, batch: number, sizes: RoleSizes): number | undefined {
   if (!lengths) return undefined;
   const { tensor } = lengths;
@@ -116,7 +130,7 @@ export function offsetOf(past: PastRule<TensorView>, batch: number, sizes: RoleS
   const [queries, keys] = [sizes.of('query'), sizes.of('key')];
   if (past.from === 'start') return 0;
   if (past.from === 'end') return keys - queries;
-  return keys === queries ? 0 : (lengthOf(past, batch, sizes) ?? keys) - queries;
+  return past.from === 'cache' && keys === queries ? 0 : (lengthOf(past, batch, sizes) ?? keys) - queries;
 }
 
 /** As IEEE 754 and QuantizeLinear round: halves to the even neighbour. */

@@ -160,11 +160,18 @@ function aligned(axes: readonly Axis[], dims: readonly number[]): Axis[] {
 function partSizes(axis: Axis, dim: number, sizes: RoleSizes): [AxisPart, number][] {
   const whole = axis.length ?? dim - (axis.offset ?? 0);
   const isAlone = axis.parts.length === 1;
-  const known = axis.parts.map((part) => {
-    if (part.size !== undefined) return part.size;
-    return !isAlone && sizes.has(part) ? sizes.of(part.role, part.level) : undefined;
-  });
-  const rest = whole / known.reduce<number>((product, size = 1) => product * size, 1);
+  const knownOf = (isDimKnown: boolean) =>
+    axis.parts.map((part) => {
+      if (part.size !== undefined) return part.size;
+      const isKnown = !isAlone && sizes.has(part) && (isDimKnown || part.role !== 'dim');
+      return isKnown ? sizes.of(part.role, part.level) : undefined;
+    });
+  const restOf = (known: readonly (number | undefined)[]) =>
+    whole / known.reduce<number>((product, size = 1) => product * size, 1);
+  // Values may have another size than queries and keys.
+  const together = knownOf(true);
+  const known = !together.includes(undefined) && restOf(together) !== 1 ? knownOf(false) : together;
+  const rest = restOf(known);
   const first = known.indexOf(undefined);
   if (axis.parts.length > 0 && !(first < 0 ? rest === 1 : Number.isInteger(rest)))
     throw new AppError(

@@ -1,9 +1,10 @@
 /** Opens decoders from one model's bytes: on either device, with the graph as it came or with the edited one. */
 import type { InferenceSession } from 'onnxruntime-web';
 import { AppError } from '../../../src/shared/app-error.ts';
-import { type ConstantFloats, constantFloats, type ExternalData } from '../graph/constant-floats.ts';
+import { constantFloats, type ExternalData } from '../graph/constant-floats.ts';
 import type { DecoderGraph } from '../graph/decoder-graph.ts';
-import { createLayerTapper, type LayerTapper } from './layer-tapper.ts';
+import type { FetchedTensor } from '../inspect/tensor-view.ts';
+import { type ConstantTensor, LayerTapper } from './layer-tapper.ts';
 import type { Ort } from './ort-build.ts';
 import { OrtDecoder } from './ort-decoder.ts';
 import { presentOutputs, wireSession } from './session-wiring.ts';
@@ -32,7 +33,7 @@ export async function openDecoder(source: DecoderSource, options: OpenOptions): 
   const { ort, graph, config } = source;
   const session = await createSession(source, options);
   try {
-    const wiring = wireSession(session);
+    const wiring = wireSession(session, options.isEdited ? graph.gateInputs : []);
     const logits = session.outputMetadata.find(({ name }) => name === wiring.logits);
     const declared = logits?.isTensor ? logits.shape.at(-1) : undefined;
     const { attention } = graph;
@@ -41,7 +42,7 @@ export async function openDecoder(source: DecoderSource, options: OpenOptions): 
       session,
       wiring,
       device: options.device,
-      heads: 'refused' in attention ? configNumber(config, 'num_attention_heads', 'n_head') : attention[0]!.heads,
+      heads: headsOf(attention) ?? configNumber(config, 'num_attention_heads', 'n_head', 'num_heads'),
       vocabSize: typeof declared === 'number' ? declared : configNumber(config, 'vocab_size'),
       contextLength: contextLengthOf(config),
       maxChunk: options.maxChunk,
@@ -72,18 +73,25 @@ async function createSession(source: DecoderSource, { device, isEdited }: OpenOp
   }
 }
 
+function headsOf(attention: DecoderGraph['attention']): number | undefined {
+  return 'refused' in attention ? undefined : attention[0]!.heads;
+}
+
 function createTappers(
   { graph: { attention, model }, externalData }: DecoderSource,
   headDim: number,
 ): LayerTapper[] | { readonly refused: string } {
   if ('refused' in attention) return attention;
-  const constants = new Map<string, ConstantFloats>();
-  for (const { rotary } of attention)
-    for (const name of rotary ? [rotary.cos, rotary.sin] : []) {
-      const found = constants.has(name) ? undefined : constantFloats(model, name, externalData);
-      if (found) constants.set(name, found);
+  const known = new Map<string, FetchedTensor | undefined>();
+  // Read when attention is first looked at: most who use a model never do.
+  const constant: ConstantTensor = (name) => {
+    if (!known.has(name)) {
+      const floats = constantFloats(model, name, externalData);
+      known.set(name, floats && { ...floats, type: 'float32' });
     }
-  return attention.map((layer) => createLayerTapper(layer, headDim, constants));
+    return known.get(name);
+  };
+  return attention.map((site) => new LayerTapper(site, site.headDim ?? headDim, constant));
 }
 
 /** @throws AppError `model-damaged` when config.json does not tell. */

@@ -22,11 +22,12 @@ import { restoreZeroPoints } from '../graph/zero-points.ts';
 import { type DecoderSource, openDecoder, wasmChunk } from './decoder-source.ts';
 import { startOrt } from './ort-build.ts';
 import type { OrtDecoder } from './ort-decoder.ts';
+import { tapRefusal } from './output-agreement.ts';
 import { compilePlan, openOwnRuntime } from './own-runtime.ts';
 import { largestStep, sampleLogits } from './probe.ts';
 import { selectRuntime } from './select-runtime.ts';
 import type { Plan } from './simd/plan.ts';
-import { checkTaps, tapRefusal } from './tap-check.ts';
+import { checkTaps } from './tap-check.ts';
 import { chooseAdapter } from './web-gpu-adapter.ts';
 
 export interface ModelFiles {
@@ -128,7 +129,7 @@ async function openChecked(
     await untouched.dispose();
   }
   throwIfAborted(signal);
-  let refusal = known === false ? tapRefusal() : undefined;
+  let refusal = known === false ? tapRefusal({ output: 'logits', difference: Number.POSITIVE_INFINITY }) : undefined;
   if (!refusal) {
     compile(1, 'Preparing the model: the graph with its attention laid open');
     const edited = await open(true);

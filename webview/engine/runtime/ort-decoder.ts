@@ -5,8 +5,9 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import { AppError, throwIfAborted, toAppError } from '../../../src/shared/app-error.ts';
 import type { AttentionSpec, Cache, Decoder, ForwardOptions, ForwardResult, LayerTap } from '../decoder.ts';
+import { editFeed, type Feed } from '../graph/edit-feeds.ts';
 import { KvBlock } from './kv-block.ts';
-import type { LayerTapper } from './layer-tapper.ts';
+import { type LayerTapper, TappedTensors } from './layer-tapper.ts';
 import { nextTask } from './next-task.ts';
 import type { Ort } from './ort-build.ts';
 import { OrtCache } from './ort-cache.ts';
@@ -35,7 +36,7 @@ export class OrtDecoder implements Decoder {
   readonly contextLength: number;
   readonly maxChunk: number;
   readonly device: 'webgpu' | 'wasm';
-  readonly hasGates = false;
+  readonly hasGates: boolean;
   readonly attention: readonly AttentionSpec[] | { readonly refused: string };
   readonly counters = { forwardedTokens: 0, tappedBytes: 0 };
   readonly #parts: OrtDecoderParts;
@@ -44,7 +45,7 @@ export class OrtDecoder implements Decoder {
   constructor(parts: OrtDecoderParts) {
     this.#parts = parts;
     const { wiring, tappers } = parts;
-    this.layers = wiring.layers.length;
+    this.layers = 'refused' in tappers ? wiring.layers.length : tappers.length;
     this.kvHeads = wiring.kvHeads;
     this.headDim = wiring.headDim;
     this.heads = parts.heads;
@@ -52,6 +53,7 @@ export class OrtDecoder implements Decoder {
     this.contextLength = parts.contextLength;
     this.maxChunk = parts.maxChunk;
     this.device = parts.device;
+    this.hasGates = !('refused' in tappers) && tappers.every(({ site }) => typeof site.inputs.gate === 'string');
     this.attention = 'refused' in tappers ? tappers : tappers.map(({ spec }) => spec);
   }
 
@@ -64,11 +66,8 @@ export class OrtDecoder implements Decoder {
     throwIfAborted(options.signal);
     if (this.#failed) throw this.#failed;
     if (!(cache instanceof OrtCache)) throw new TypeError('This cache belongs to another runtime.');
-    if (options.gates || options.tapOutputs)
-      throw new AppError(
-        'model-unsupported',
-        'ONNX Runtime runs this model; gates and outputs of heads need the other runtime.',
-      );
+    if ((options.gates || options.tapOutputs) && !this.hasGates)
+      throw new AppError('model-unsupported', 'The graph of this model does not show the outputs of its heads.');
     if (tokens.length === 0 || tokens.length > this.maxChunk)
       throw new RangeError(`A forward pass takes 1 to ${this.maxChunk} tokens, not ${tokens.length}.`);
     const total = cache.length + tokens.length;
@@ -81,8 +80,10 @@ export class OrtDecoder implements Decoder {
     try {
       return await this.#run(cache, tokens, options, tappers);
     } catch (thrown) {
-      this.#failed = toAppError(thrown);
-      throw this.#failed;
+      const error = toAppError(thrown);
+      // The run itself went well: what it showed is not what is known of attention.
+      if (error.code !== 'model-unsupported') this.#failed = error;
+      throw error;
     }
   }
 
@@ -105,7 +106,7 @@ export class OrtDecoder implements Decoder {
   async #run(
     cache: OrtCache,
     tokens: readonly number[],
-    { logits: want, tapPast = true }: ForwardOptions,
+    { logits: want, tapPast = true, tapOutputs = false, gates }: ForwardOptions,
     tappers: readonly LayerTapper[],
   ): Promise<ForwardResult> {
     const { session, wiring, ort } = this.#parts;
@@ -113,9 +114,10 @@ export class OrtDecoder implements Decoder {
     const present = wiring.layers.flatMap(({ presentKey, presentValue }) => [presentKey, presentValue]);
     const fetches = new Set(present);
     if (want !== 'none') fetches.add(wiring.logits);
-    for (const tapper of tappers) for (const name of tapper.fetches) fetches.add(name);
+    const isOutput = (name: string) => session.outputNames.includes(name);
+    for (const tapper of tappers) for (const name of tapper.names(tapOutputs).filter(isOutput)) fetches.add(name);
 
-    const own = this.#inputs(tokens, past, want);
+    const own = { ...this.#inputs(tokens, past, want), ...this.#gateInputs(gates) };
     const block = cache.block(ort)?.tensors ?? this.#emptyPast();
     const feeds: Record<string, Tensor> = { ...own };
     for (const [layer, { pastKey, pastValue }] of wiring.layers.entries()) {
@@ -133,13 +135,17 @@ export class OrtDecoder implements Decoder {
 
     const logits =
       want === 'none' ? new Float32Array(0) : await this.#rows(outputs[wiring.logits]!, tokens.length, want);
-    const taps: LayerTap[] = [];
-    for (const tapper of tappers) taps.push(await tapper.read(outputs, past, tapPast));
-    for (const { query, key, value } of taps)
-      this.counters.tappedBytes += query.byteLength + key.byteLength + value.byteLength;
-    for (const name of Object.keys(outputs)) if (!present.includes(name)) outputs[name]!.dispose();
-    for (const tensor of Object.values(own)) tensor.dispose();
-    return { logits, taps };
+    try {
+      const run = new TappedTensors({ ...feeds, ...outputs });
+      const taps: LayerTap[] = [];
+      for (const tapper of tappers) taps.push(await tapper.read(run, { past: tapPast, outputs: tapOutputs }));
+      for (const { query, key, value, output } of taps)
+        this.counters.tappedBytes += query.byteLength + key.byteLength + value.byteLength + (output?.byteLength ?? 0);
+      return { logits, taps };
+    } finally {
+      for (const name of Object.keys(outputs)) if (!present.includes(name)) outputs[name]!.dispose();
+      for (const tensor of Object.values(own)) tensor.dispose();
+    }
   }
 
   #inputs(tokens: readonly number[], past: number, want: ForwardOptions['logits']): Record<string, Tensor> {
@@ -166,6 +172,20 @@ export class OrtDecoder implements Decoder {
       inputs[wiring.rows.name] = ints(rows, [rows.length]);
     }
     return inputs;
+  }
+
+  #gateInputs(gates: Float32Array | undefined): Record<string, Tensor> {
+    const { ort, tappers } = this.#parts;
+    if ('refused' in tappers) return {};
+    const { heads } = this;
+    const feeds = tappers.flatMap(({ site }, layer): Feed[] => {
+      if (typeof site.inputs.gate !== 'string') return [];
+      const data = gates?.subarray(layer * heads, (layer + 1) * heads);
+      return [editFeed(site, 'gate', data ? { data, sizes: { head: heads } } : { data: [1], sizes: {} })];
+    });
+    return Object.fromEntries(
+      feeds.map(({ name, type, data, dims }) => [name, new ort.Tensor(type, data as never, dims)]),
+    );
   }
 
   #emptyPast(): Tensor[] {

@@ -26,9 +26,12 @@ export interface SessionWiring {
 
 const keepInputs = ['num_logits_to_keep', 'logits_to_keep'];
 
-/** @throws AppError `model-unsupported` naming the inputs that are not known. */
-export function wireSession(session: InferenceSession): SessionWiring {
-  const inputs = new Set(session.inputNames);
+/**
+ * `added`: inputs that our own edit added.
+ * @throws AppError `model-unsupported` naming the inputs that are not known.
+ */
+export function wireSession(session: InferenceSession, added: readonly string[] = []): SessionWiring {
+  const inputs = new Set(session.inputNames.filter((name) => !added.includes(name)));
   const take = (name: string) => (inputs.delete(name) ? name : undefined);
   const inputIds = take('input_ids');
   const attentionMask = take('attention_mask');

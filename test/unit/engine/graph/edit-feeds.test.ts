@@ -1,5 +1,5 @@
 import type { Tensor } from 'onnxruntime-web';
-import * as ort from 'onnxruntime-web/webgpu';
+import * as ort from 'onnxruntime-web/wasm';
 import { expect, test } from 'vitest';
 import { AppError } from '../../../../src/shared/app-error.ts';
 import { detachWeights } from '../../../../webview/engine/graph/detach-weights.ts';

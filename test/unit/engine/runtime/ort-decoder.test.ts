@@ -61,9 +61,31 @@ describe('a decoder on ONNX Runtime', () => {
     expect(decoder.counters).toEqual({ forwardedTokens: 9, tappedBytes: 0 });
 
     await createInspection(decoder, tokens.slice(0, 8));
-    expect(run.mock.calls[2]?.[1]).toEqual(['present.0.key', 'present.0.value', 'q']);
+    expect(run.mock.calls[2]?.[1]).toEqual(['present.0.key', 'present.0.value', 'q', 'seqlens']);
     const perToken = (small.heads + 2 * small.kvHeads) * small.headDim * 4;
     expect(decoder.counters).toEqual({ forwardedTokens: 17, tappedBytes: 8 * perToken });
+  });
+
+  it('multiplies what heads hand on by their gates, in the same session', async () => {
+    const { decoder } = await loadSmall();
+    expect(decoder.hasGates).toBe(true);
+    const create = vi.spyOn(ort.InferenceSession, 'create');
+    const run = (gates?: readonly number[]) =>
+      decoder.forward(decoder.createCache(), tokens, {
+        logits: 'all',
+        taps: [0],
+        tapOutputs: true,
+        ...(gates && { gates: Float32Array.from(gates) }),
+      });
+    const [plain, ones] = [await run(), await run(Array.from({ length: small.heads }, () => 1))];
+    expect(ones.logits).toEqual(plain.logits);
+    const gates = Array.from({ length: small.heads }, (_, head) => head);
+    const gated = await run(gates);
+    const { heads, headDim } = small;
+    const expected = plain.taps[0]!.output!.map((x, i) => x * gates[Math.floor(i / headDim) % heads]!);
+    expect(apart(gated.taps[0]!.output!, expected)).toBe(0);
+    expect(apart(gated.logits, plain.logits)).toBeGreaterThan(1e-3);
+    expect(create).not.toHaveBeenCalled();
   });
 
   it('refuses what does not fit, and leaves the cache as it was when cancelled', async () => {

@@ -18,7 +18,7 @@ const read = ({ source }: TensorRef) => {
 };
 
 test('there are fixtures', () => {
-  expect(attentionFixtures()).toHaveLength(17);
+  expect(attentionFixtures()).toHaveLength(18);
 });
 
 test('tables are computed for no more positions than memory holds', () => {
