@@ -37,7 +37,7 @@ export interface Painting {
   readonly mark: { readonly start: number; readonly end: number; readonly hover: string };
 }
 
-export interface PictureInput {
+interface PictureInput {
   readonly kind: 'picture';
   /** A file such as a PNG. */
   readonly bytes: Uint8Array<ArrayBuffer>;

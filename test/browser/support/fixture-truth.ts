@@ -1,12 +1,12 @@
 /** Inputs and attention of the fixtures' cases, as PyTorch computed them. */
 import { readFileSync } from 'node:fs';
 
-export interface TruthTensor {
+interface TruthTensor {
   readonly dims: readonly number[];
   readonly data: ArrayLike<number>;
 }
 
-export interface Attention {
+interface Attention {
   readonly tensor: string;
   readonly kind: 'self' | 'encoder' | 'decoder' | 'cross';
   readonly layer: number;

@@ -15,7 +15,7 @@ interface Config {
 }
 
 /** Words of the tokenizers below, each one token: the model has no others. */
-export const words = 'the a cat dog sat ran on under mat tree and then saw it was big red old house bird'.split(' ');
+const words = 'the a cat dog sat ran on under mat tree and then saw it was big red old house bird'.split(' ');
 
 /** Returns the folder; `leaveOut` names files that are not written. */
 export function createHubFolder(fixture: string, leaveOut: readonly string[] = []): string {

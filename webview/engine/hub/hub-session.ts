@@ -12,7 +12,8 @@ import { neededTensors } from '../inspect/bind-site.ts';
 import type { FetchedTensor } from '../inspect/tensor-view.ts';
 import { nextTask } from '../runtime/next-task.ts';
 import type { Ort } from '../runtime/ort-build.ts';
-import { differingOutput } from './differing-output.ts';
+import { outputTolerance, worstOutput } from '../runtime/output-agreement.ts';
+import { tensorFloats } from '../runtime/tensor-floats.ts';
 
 type Tensors = Readonly<Record<string, Tensor>>;
 
@@ -113,6 +114,7 @@ export class HubSession {
     if (!probe) return undefined;
     const { path, bytes, externalData } = this.#graph;
     const model = readModel(bytes);
+    const tolerance = outputTolerance(model.graph);
     const tapped = tapGraph(model);
     const [refused] = tapped.refused;
     if (tapped.sites.length === 0)
@@ -124,7 +126,7 @@ export class HubSession {
     await this.#session.release();
     this.#session = await createSession(this.#ort, this.#graph, tapped.toBytes(), weights);
     const results = await this.#session.run(probe.feeds, [...this.#outputNames]);
-    const different = differingOutput(probe.results, results);
+    const different = worstOutput(await numbersOf(probe.results), await numbersOf(results), tolerance);
     this.#probe = undefined;
     if (different === undefined) {
       this.#tapped = tapped;
@@ -132,7 +134,7 @@ export class HubSession {
     }
     await this.#session.release();
     this.#session = await createSession(this.#ort, { ...this.#graph, externalData }, bytes);
-    return `Naming its queries and keys as outputs changes the output "${different.name}" of ${path} by ${different.by.toPrecision(2)}.`;
+    return `Naming its queries and keys as outputs changes the output "${different.output}" of ${path} by ${different.difference.toPrecision(2)}.`;
   }
 
   async #runWatched(
@@ -154,6 +156,13 @@ export class HubSession {
     onRun(run);
     return Object.fromEntries(this.#outputNames.map((name) => [name, results[name]!]));
   }
+}
+
+async function numbersOf(outputs: Tensors): Promise<Map<string, { data: Float32Array }>> {
+  const all = Object.entries(outputs).map(
+    async ([name, tensor]) => [name, { data: await tensorFloats(tensor) }] as const,
+  );
+  return new Map(await Promise.all(all));
 }
 
 async function createSession(
