@@ -137,6 +137,8 @@ describe('encoders', () => {
     await expect(opened.call('score', { ids: [1, 2], priority: 'interactive', top: 1 })).rejects.toThrow(
       /is an encoder.*Choose another model/,
     );
+    const messages = [{ role: 'user' as const, content: 'the cat' }];
+    await expect(opened.call('encode', { input: { kind: 'chat', messages } })).rejects.toThrow(/is an encoder/);
     await expect(opened.call('inspectPicture', { bytes: new Uint8Array(3), priority: 'interactive' })).rejects.toThrow(
       /no pictures/,
     );

@@ -80,7 +80,9 @@ export function createHandlers(
 
     encode: ({ input }) => {
       const any = loaded();
-      return any.kind === 'decoder' ? any.codec.encode(input) : any.encode(input);
+      if (any.kind === 'decoder') return any.codec.encode(input);
+      if (input.kind === 'chat') throw noPrompts(any.info.modelName, any.kind); // a prompt is encoded before it is run
+      return any.encode(input);
     },
 
     generate: (request, context) => {
