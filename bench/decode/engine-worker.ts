@@ -13,6 +13,6 @@ declare global {
 
 serveEngine(async (request, options) => {
   const session = await loadSession(request, options);
-  globalThis.glassheadBench = new SessionBench(session);
+  if (session.kind === 'decoder') globalThis.glassheadBench = new SessionBench(session);
   return session;
 });

@@ -7,10 +7,10 @@ import { cutCount } from '../shared/attention/text-anchor.ts';
 import { labelTokens } from '../shared/attention/token-label.ts';
 import type { Direction, HeadMap } from '../shared/attention/weights.ts';
 import type { HeadTest, PanelState, PanelToken, ShownState } from '../shared/attention-contract.ts';
-import type { EncodedPrompt } from '../shared/engine-contract.ts';
+import type { EncodedPrompt, Picture, PictureLayout, PromptInput } from '../shared/engine-contract.ts';
 import type { EngineState } from '../shared/engine-state.ts';
-import { type HeadPlace, testHead } from './head-test.ts';
-import { type Engine, Inspection, type Source } from './inspection.ts';
+import { type TestedHead, testHead } from './head-test.ts';
+import { type Engine, type HeadPlace, Inspection, type Source } from './inspection.ts';
 import { Shading, type ShadingReport } from './shading.ts';
 
 /** A text longer than this is not tokenised whole: the first part says enough. */
@@ -37,7 +37,7 @@ export class AttentionController {
   #inspection: Inspection | undefined;
   #shading: Shading | undefined;
   /** The head in view, kept from one text to the next. */
-  #view = { layer: 0, head: 0 };
+  #view: HeadPlace = { stack: 0, layer: 0, head: 0 };
   readonly #listener: { dispose(): void };
 
   constructor(options: ControllerOptions) {
@@ -92,22 +92,42 @@ export class AttentionController {
   }
 
   async #inspect(run: Run): Promise<void> {
+    const { source, abort } = run;
+    if (source.input.kind !== 'picture') return this.#inspectText(run, source.input);
+    const { engine } = this.#options;
+    const { bytes } = source.input;
+    const { signal } = abort;
+    const result = await engine.call('inspectPicture', { bytes, priority: 'interactive' }, { signal });
+    const inspection = new Inspection(engine, source, result);
+    if (this.#run !== run) return inspection.close();
+    this.#open(inspection, undefined);
+  }
+
+  async #inspectText(run: Run, asked: PromptInput): Promise<void> {
     const { source, isCut, abort } = run;
     const { engine, readLimit } = this.#options;
     const limit = readLimit();
-    const whole = source.input.kind === 'text' ? source.input.text : '';
+    const whole = asked.kind === 'text' ? asked.text : '';
     const hasMore = whole.length > longestText;
-    const input = hasMore ? { kind: 'text' as const, text: whole.slice(0, longestText) } : source.input;
+    const input = hasMore ? { kind: 'text' as const, text: whole.slice(0, longestText) } : asked;
     const encoded = await engine.call('encode', { input }, { signal: abort.signal });
     if (this.#run !== run) return;
-    const refused = engine.state.kind === 'ready' ? engine.state.model.inspectionRefused : undefined;
+    const model = engine.state.kind === 'ready' ? engine.state.model : undefined;
+    const refused = model?.inspectionRefused;
     if (refused !== undefined) return this.#set({ kind: 'refused', reason: refused });
     const tokens = encoded.tokens.length + (source.continuation?.length ?? 0);
     if (tokens > limit && !isCut) return this.#set({ kind: 'tooLong', title: source.title, tokens, hasMore, limit });
-    const request = tokens > limit ? cutRequest(source, encoded, limit) : { input, ...continuationOf(source) };
+    const request =
+      tokens > limit ? cutRequest(asked, source, { encoded, limit }) : { input, ...continuationOf(source) };
+    const { target } = source;
+    const isPair = model?.kind === 'encoder-decoder';
     const result = await engine.call(
       'inspect',
-      { ...request, priority: 'interactive' },
+      {
+        ...request,
+        ...(isPair && target !== undefined && { target: { kind: 'text' as const, text: target } }),
+        priority: 'interactive',
+      },
       {
         signal: abort.signal,
         onProgress: ({ done, total }) => this.#onProgress(run, done, total),
@@ -122,7 +142,9 @@ export class AttentionController {
     const { source, encoded } = inspection;
     this.#inspection = inspection;
     const count = encoded.tokens.length;
-    const notes = [...source.notes];
+    const notes = [...source.notes, ...inspection.notes];
+    if (source.target !== undefined && !inspection.target)
+      notes.push('The second text was not used: this model does not write an answer to a text.');
     if (cutFrom !== undefined) notes.push(`Only the first ${count} of ${cutFrom} tokens were inspected.`);
     if (encoded.neutralised.length > 0)
       notes.push(`Read as plain text, not as control tokens: ${[...new Set(encoded.neutralised)].join(' ')}`);
@@ -131,10 +153,7 @@ export class AttentionController {
     if (source.place && !isAsTyped)
       notes.push('This model rewrites the text before it reads it, so the editor is not shaded.');
     this.#shading = new Shading(inspection, isAsTyped ? source.place : undefined, () => this.#onPlaceChange());
-    this.#view = {
-      layer: Math.min(this.#view.layer, inspection.layers - 1),
-      head: Math.min(this.#view.head, inspection.heads - 1),
-    };
+    this.#view = placeIn(inspection, this.#view);
     this.#set(this.#shown(inspection, notes));
   }
 
@@ -144,9 +163,10 @@ export class AttentionController {
       inspectionId: inspection.id,
       title: inspection.source.title,
       tokens: panelTokens(inspection.encoded),
-      layers: inspection.layers,
-      heads: inspection.heads,
-      kvHeads: inspection.kvHeads,
+      ...(inspection.target && { target: panelTokens(inspection.target) }),
+      ...(inspection.picture && { picture: layoutOf(inspection.picture) }),
+      stacks: [...inspection.stacks],
+      ...shapeOf(inspection, this.#view.stack),
       runMs: inspection.runMs,
       ...this.#view,
       document: this.#shading?.document ?? 'none',
@@ -157,47 +177,68 @@ export class AttentionController {
   /** Brings a head into view. Resolves when the editor is shaded by it, where a token is shaded. */
   async choose(inspectionId: number, layer: number, head: number): Promise<void> {
     const inspection = this.#inspection;
-    if (inspection?.id !== inspectionId || layer >= inspection.layers || head >= inspection.heads) return;
-    this.#view = { layer, head };
+    const shape = inspection?.id === inspectionId ? inspection.stacks[this.#view.stack] : undefined;
+    if (!shape || layer >= shape.layers || head >= shape.heads) return;
+    this.#view = { ...this.#view, layer, head };
     this.#update({ layer, head });
     await this.#paint();
   }
 
+  /** Brings another attention of the model into view; a shaded token of one is none of another. */
+  chooseStack(inspectionId: number, stack: number): void {
+    const inspection = this.#inspection;
+    if (inspection?.id !== inspectionId || !inspection.stacks[stack] || stack === this.#view.stack) return;
+    this.clearShading();
+    this.#view = placeIn(inspection, { ...this.#view, stack });
+    this.#update({ ...shapeOf(inspection, stack), ...this.#view });
+  }
+
   /** An inspection that the engine has lost becomes an error with Retry. */
-  async map(inspectionId: number, layer: number, head: number): Promise<HeadMap> {
+  async map(inspectionId: number, place: HeadPlace): Promise<HeadMap> {
     const inspection = this.#require(inspectionId);
     try {
-      return await inspection.map(layer, head);
+      return await inspection.map(place);
     } catch (thrown) {
       this.#onLost(inspection, thrown);
       throw thrown;
     }
   }
 
-  async thumbnails(inspectionId: number, layers: number[], size: number, signal: AbortSignal) {
-    return this.#require(inspectionId).thumbnails(layers, size, signal);
+  picture(inspectionId: number): { pixels: Picture['pixels'] } {
+    const { picture } = this.#require(inspectionId);
+    if (picture) return { pixels: picture.pixels };
+    throw toAppError(new Error('There is no picture in this inspection.'), 'bad-input');
+  }
+
+  async thumbnails(
+    { inspectionId, stack, layers, size }: { inspectionId: number; stack: number; layers: number[]; size: number },
+    signal: AbortSignal,
+  ) {
+    return this.#require(inspectionId).thumbnails(stack, layers, size, signal);
   }
 
   /** Shades what `token` attends to or what attends to it, in the head in view, and reveals the token. */
   async shade(inspectionId: number, token: number, direction: Direction): Promise<void> {
     const inspection = this.#require(inspectionId);
     const shading = this.#shading;
-    if (!shading || !inspection.encoded.tokens[token]) return;
+    const { stack } = this.#view;
+    const asked = inspection.sequence(stack, direction === 'attends' ? 'queries' : 'keys');
+    if (!shading || !asked.tokens[token]) return;
     shading.shaded = { token, direction };
     this.#update({ shading: shading.shaded });
     await this.#paint();
-    await shading.reveal(token);
+    await shading.reveal(token, stack);
   }
 
   /** Paints the shaded token by the head in view; whatever was chosen meanwhile paints itself. */
   async #paint(): Promise<void> {
     const [shading, view, shaded] = [this.#shading, this.#view, this.#shading?.shaded];
     if (!shading || !shaded || !this.#inspection) return;
-    const map = await this.map(this.#inspection.id, view.layer, view.head).catch(() => undefined);
+    const map = await this.map(this.#inspection.id, view).catch(() => undefined);
     if (map && this.#shading === shading && this.#view === view && shading.shaded === shaded) shading.paint(map, view);
   }
 
-  testHead(inspectionId: number, place: HeadPlace, signal: AbortSignal): Promise<HeadTest> {
+  testHead(inspectionId: number, place: TestedHead, signal: AbortSignal): Promise<HeadTest> {
     return testHead(this.#options.engine, this.#require(inspectionId), place, signal);
   }
 
@@ -277,8 +318,28 @@ function continuationOf({ continuation }: Source): { continuation?: number[] } {
   return continuation ? { continuation: [...continuation] } : {};
 }
 
+/** The same head in a stack that may have fewer of them, and fewer layers. */
+function placeIn({ stacks }: Inspection, view: HeadPlace): HeadPlace {
+  const stack = Math.min(view.stack, stacks.length - 1);
+  const { layers = 1, heads = 1 } = stacks[stack] ?? {};
+  return { stack, layer: Math.min(view.layer, layers - 1), head: Math.min(view.head, heads - 1) };
+}
+
+function layoutOf({ pixels: _, ...layout }: Picture): PictureLayout {
+  return layout;
+}
+
+function shapeOf({ stacks }: Inspection, stack: number) {
+  const { layers = 0, heads = 0, kvHeads = 0 } = stacks[stack] ?? {};
+  return { layers, heads, kvHeads };
+}
+
 /** The first tokens: of a text as text, so that its offsets stay those of the document, of a prompt as ids. */
-function cutRequest({ input, continuation = [] }: Source, encoded: EncodedPrompt, limit: number) {
+function cutRequest(
+  input: PromptInput,
+  { continuation = [] }: Source,
+  { encoded, limit }: { readonly encoded: EncodedPrompt; readonly limit: number },
+) {
   if (input.kind !== 'text' || encoded.tokens.length <= limit) {
     const ids = [...encoded.tokens.map(({ id }) => id), ...continuation].slice(0, limit);
     return { input: { kind: 'ids' as const, ids } };

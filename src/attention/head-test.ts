@@ -5,7 +5,7 @@ import type { HeadTest } from '../shared/attention-contract.ts';
 import type { CausalOperation } from '../shared/causal-contract.ts';
 import type { Engine, Inspection } from './inspection.ts';
 
-export interface HeadPlace {
+export interface TestedHead {
   readonly layer: number;
   readonly head: number;
   /** The token whose prediction of the next one is measured. */
@@ -19,7 +19,7 @@ const control = { sets: 8, seed: 1 };
 export async function testHead(
   engine: Engine,
   { encoded }: Inspection,
-  { layer, head, token }: HeadPlace,
+  { layer, head, token }: TestedHead,
   signal: AbortSignal,
 ): Promise<HeadTest> {
   const ids = encoded.tokens.slice(0, token + 1).map(({ id }) => id);

@@ -9,6 +9,7 @@ import { AttentionController } from './attention-controller.ts';
 import { AttentionView } from './attention-view.ts';
 import { DocumentPlace } from './document-place.ts';
 import type { Source } from './inspection.ts';
+import { readPicture } from './picture-source.ts';
 import { readSelection } from './selection-source.ts';
 import { ShadeStyles } from './shade-styles.ts';
 import { shadeTokenAtCursor } from './token-at-cursor.ts';
@@ -43,8 +44,16 @@ export function registerAttention({ context, engine, log }: Parts): vscode.Dispo
   const inspectPrompt = (argument: unknown) => {
     const parsed = v.safeParse(inspectPromptSchema, argument);
     if (!parsed.success) throw new AppError('bad-input', 'There is no prompt to inspect. Run one in the playground.');
-    const { title = 'Prompt', input, continuation } = parsed.output;
-    return inspect({ title, input, notes: [], ...(continuation ? { continuation } : {}) });
+    const { title = 'Prompt', input, continuation, target } = parsed.output;
+    return inspect({
+      ...{ title, input, notes: [] },
+      ...(continuation && { continuation }),
+      ...(target !== undefined && { target }),
+    });
+  };
+  const inspectImage = async (argument: unknown) => {
+    const picture = await readPicture(argument);
+    return picture && inspect(picture);
   };
   const openSettings = () =>
     void vscode.commands.executeCommand('workbench.action.openSettings', 'glasshead.attention');
@@ -59,9 +68,10 @@ export function registerAttention({ context, engine, log }: Parts): vscode.Dispo
       cancel: () => void controller.cancel(),
       openSettings,
       choose: ({ inspectionId, layer, head }) => void controller.choose(inspectionId, layer, head),
-      map: ({ inspectionId, layer, head }) => controller.map(inspectionId, layer, head),
-      thumbnails: ({ inspectionId, layers, size }, { signal }) =>
-        controller.thumbnails(inspectionId, layers, size, signal),
+      chooseStack: ({ inspectionId, stack }) => void controller.chooseStack(inspectionId, stack),
+      map: ({ inspectionId, ...place }) => controller.map(inspectionId, place),
+      picture: ({ inspectionId }) => controller.picture(inspectionId),
+      thumbnails: (request, { signal }) => controller.thumbnails(request, signal),
       shade: ({ inspectionId, token, direction }) => controller.shade(inspectionId, token, direction).then(nothing),
       clearShading: () => void controller.clearShading(),
       testHead: ({ inspectionId, ...place }, { signal }) => controller.testHead(inspectionId, place, signal),
@@ -75,6 +85,7 @@ export function registerAttention({ context, engine, log }: Parts): vscode.Dispo
     view.register(),
     vscode.commands.registerCommand('glasshead.inspectSelection', inspectSelection),
     vscode.commands.registerCommand('glasshead.inspectPrompt', inspectPrompt),
+    vscode.commands.registerCommand('glasshead.inspectImage', inspectImage),
     vscode.commands.registerCommand('glasshead.clearAttentionShading', () => controller.clearShading()),
     vscode.commands.registerCommand('glasshead.shadeAttention', (argument: unknown) =>
       shadeTokenAtCursor(controller, argument),

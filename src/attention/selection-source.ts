@@ -15,11 +15,13 @@ export function readSelection(
   if (!first) return { hint: `Nothing is selected. ${howTo}` };
   const { document } = editor;
   const range = new vscode.Range(first.start, first.end);
-  const notes = filled.length > 1 ? [`There are ${filled.length} selections; only the first is inspected.`] : [];
+  const [, second] = filled;
+  const notes = filled.length > 1 ? [`There are ${filled.length} selections; the first is what the model reads.`] : [];
   return {
     title: titleOf(document, range),
     input: { kind: 'text', text: document.getText(range) },
     notes,
+    ...(second && { target: document.getText(second) }),
     place: createPlace(document, range),
   };
 }

@@ -7,7 +7,8 @@ import {
   shadesOf,
   weightsOf,
 } from '../shared/attention/weights.ts';
-import type { Inspection, TextPlace } from './inspection.ts';
+import type { EncodedPrompt } from '../shared/engine-contract.ts';
+import type { HeadPlace, Inspection, TextPlace } from './inspection.ts';
 import { paintingOf } from './painting.ts';
 
 export interface ShadedToken {
@@ -16,9 +17,7 @@ export interface ShadedToken {
 }
 
 /** Offsets count in the inspected text. */
-export interface ShadingReport extends ShadedToken {
-  readonly layer: number;
-  readonly head: number;
+export interface ShadingReport extends ShadedToken, HeadPlace {
   readonly shades: readonly (Shade & { readonly text: string })[];
 }
 
@@ -45,13 +44,22 @@ export class Shading {
     return this.#report;
   }
 
-  paint(map: HeadMap, view: { readonly layer: number; readonly head: number }): void {
+  /** Only what stands in the document is painted there: of a translator's attention to its own answer, nothing is. */
+  paint(map: HeadMap, view: HeadPlace): void {
     if (!this.shaded) return;
-    const { encoded } = this.#inspection;
-    const weights = weightsOf(map, this.shaded.token, this.shaded.direction);
-    const shades = shadesOf(segmentsOf(encoded.tokens), weights);
-    this.#place?.paint(paintingOf({ encoded, shades, weights, ...this.shaded, ...view }));
-    const texts = shades.map((shade) => ({ ...shade, text: encoded.text.slice(shade.start, shade.end) }));
+    const { token, direction } = this.shaded;
+    const [asked, other] = this.#sequences(view.stack, direction);
+    const weights = weightsOf(map, token, direction);
+    const shades = shadesOf(segmentsOf(other.tokens), weights);
+    const source = this.#inspection.encoded;
+    if (asked === source || other === source) {
+      const painting = paintingOf({ asked, other, shades, weights, ...this.shaded, ...view });
+      this.#place?.paint({
+        shades: other === source ? painting.shades : [],
+        mark: asked === source ? painting.mark : { start: 0, end: 0, hover: '' },
+      });
+    } else this.#place?.clear();
+    const texts = shades.map((shade) => ({ ...shade, text: other.text.slice(shade.start, shade.end) }));
     this.#report = { ...this.shaded, ...view, shades: texts };
   }
 
@@ -61,9 +69,17 @@ export class Shading {
     this.#report = undefined;
   }
 
-  async reveal(token: number): Promise<void> {
-    const { start = 0, end = 0 } = this.#inspection.encoded.tokens[token] ?? {};
-    if (end > start) await this.#place?.reveal(start, end);
+  async reveal(token: number, stack: number): Promise<void> {
+    const [asked] = this.#sequences(stack, this.shaded?.direction ?? 'attends');
+    const { start = 0, end = 0 } = asked.tokens[token] ?? {};
+    if (asked === this.#inspection.encoded && end > start) await this.#place?.reveal(start, end);
+  }
+
+  /** The tokens that are asked about, and those that get the shades. */
+  #sequences(stack: number, direction: Direction): [EncodedPrompt, EncodedPrompt] {
+    const queries = this.#inspection.sequence(stack, 'queries');
+    const keys = this.#inspection.sequence(stack, 'keys');
+    return direction === 'attends' ? [queries, keys] : [keys, queries];
   }
 
   /** The token at the editor's cursor: the one after it, or the one that ends there. */

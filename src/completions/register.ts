@@ -26,12 +26,14 @@ export function registerCompletions(parts: Parts): vscode.Disposable {
   });
 
   const update = () => {
-    const isWanted = engine.state.kind === 'ready' || readSettings().completionAutoLoad;
+    const { state } = engine;
+    // A model that cannot write is no reason to hold back the editor's own suggestions.
+    const isWanted = state.kind === 'ready' ? state.model.kind === 'decoder' : readSettings().completionAutoLoad;
     if (isWanted) registration ??= register();
     else {
       registration?.dispose();
       registration = undefined;
-      languageSwitch.show('no model is loaded');
+      languageSwitch.show(state.kind === 'ready' ? 'this model writes no text' : 'no model is loaded');
     }
   };
   update();

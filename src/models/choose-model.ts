@@ -7,22 +7,26 @@ import { sizeOf } from './model-description.ts';
 import { parseModelSetting } from './model-setting.ts';
 import { describeFolder } from './model-store.ts';
 
+const roles = {
+  generate: 'Prompts, completions and their attention',
+  encode: 'An encoder: the attention of a text in both directions; no prompts',
+} as const;
+
 type Choice = vscode.QuickPickItem & { readonly value: string | undefined };
 
 export async function chooseModel(): Promise<void> {
   const current = readSettings().model.trim();
-  const bundled: Choice[] = bundledModels
-    .filter(({ role }) => role === 'generate')
-    .map((model) => ({
-      label: model.name,
-      description: `${formatBytes(sizeOf(model))}, ${model.license}${model.id === current ? ', current' : ''}`,
-      value: model.id,
-    }));
+  const bundled: Choice[] = bundledModels.map((model) => ({
+    label: model.name,
+    description: `${formatBytes(sizeOf(model))}, ${model.license}${model.id === current ? ', current' : ''}`,
+    detail: roles[model.role],
+    value: model.id,
+  }));
   const own: Choice[] =
     parseModelSetting(current).kind === 'bundled' ? [] : [{ label: current, description: 'current', value: current }];
   const browse: Choice = {
     label: '$(folder-opened) Choose a Folder…',
-    description: 'with config.json, tokenizer.json and an .onnx file',
+    description: 'with config.json, tokenizer.json or preprocessor_config.json, and its .onnx files',
     value: undefined,
   };
   const picked = await vscode.window.showQuickPick([...bundled, ...own, browse], {

@@ -7,7 +7,7 @@
 import * as v from 'valibot';
 import { wireErrorSchema } from './app-error.ts';
 import { causalRecordSchema } from './causal-contract.ts';
-import { promptInputSchema } from './engine-contract.ts';
+import { attentionStackSchema, headMapSchema, pictureLayoutSchema, promptInputSchema } from './engine-contract.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const nothing = v.undefined();
@@ -29,7 +29,15 @@ const shownSchema = v.object({
   kind: v.literal('shown'),
   inspectionId: count,
   title: v.string(),
+  /** Of the text, or of the picture. */
   tokens: v.array(panelTokenSchema),
+  /** Of the translation, where there is one. */
+  target: v.optional(v.array(panelTokenSchema)),
+  /** Its pixels are asked for by `picture`. */
+  picture: v.optional(pictureLayoutSchema),
+  stacks: v.pipe(v.array(attentionStackSchema), v.minLength(1)),
+  /** Index of the stack in view; the numbers below are its own. */
+  stack: count,
   layers: count,
   heads: count,
   kvHeads: count,
@@ -39,6 +47,7 @@ const shownSchema = v.object({
   head: count,
   /** `live`: the document still holds the inspected text. `none`: it came from no document. */
   document: v.picklist(['live', 'changed', 'closed', 'none']),
+  /** `token` counts in the queries of the stack, or in its keys where `direction` is `attended`. */
   shading: v.optional(v.object({ token: count, direction: directionSchema })),
   /** Sentences about this text, such as the special tokens that were read as plain text. */
   notes: v.array(v.string()),
@@ -71,7 +80,8 @@ const panelStateSchema = v.variant('kind', [
 export type PanelState = v.InferOutput<typeof panelStateSchema>;
 
 const order = { params: nothing, progress: nothing, result: nothing } as const;
-const headAddress = { inspectionId: count, layer: count, head: count };
+const stackAddress = { inspectionId: count, stack: count };
+const headAddress = { ...stackAddress, layer: count, head: count };
 
 const headTestSchema = v.object({
   layer: count,
@@ -95,17 +105,25 @@ export const attentionHostContract = {
   retry: order,
   cancel: order,
   openSettings: order,
+  /** Brings another attention of the model into view, with the same head where it has one. */
+  chooseStack: { params: v.object(stackAddress), progress: nothing, result: nothing },
   /** Brings a head into view, editor shading included; the next state says so. */
-  choose: { params: v.object(headAddress), progress: nothing, result: nothing },
+  choose: { params: v.object({ inspectionId: count, layer: count, head: count }), progress: nothing, result: nothing },
   /** The map of a head, in view or not: float32 [query, key]. */
   map: {
     params: v.object(headAddress),
     progress: nothing,
-    result: v.object({ weights: v.instance(Float32Array), tokens: count }),
+    result: headMapSchema,
+  },
+  /** Pixels of the picture as the model sees it: [row, column, RGBA]. */
+  picture: {
+    params: v.object({ inspectionId: count }),
+    progress: nothing,
+    result: v.object({ pixels: v.instance(Uint8Array) }),
   },
   /** Largest weights per cell of a size x size grid, 0..255: [layer, head, row, column]. */
   thumbnails: {
-    params: v.object({ inspectionId: count, layers: v.array(count), size: count }),
+    params: v.object({ ...stackAddress, layers: v.array(count), size: count }),
     progress: nothing,
     result: v.object({ pixels: v.instance(Uint8Array), size: count }),
   },
@@ -117,7 +135,11 @@ export const attentionHostContract = {
   },
   clearShading: order,
   /** What the prediction behind a token loses without a head. */
-  testHead: { params: v.object({ ...headAddress, token: count }), progress: nothing, result: headTestSchema },
+  testHead: {
+    params: v.object({ inspectionId: count, layer: count, head: count, token: count }),
+    progress: nothing,
+    result: headTestSchema,
+  },
 } as const;
 
 /** What the controller tells the page. */
@@ -129,5 +151,7 @@ export const attentionPageContract = {
 export const inspectPromptSchema = v.object({
   input: promptInputSchema,
   continuation: v.optional(v.array(count)),
+  /** What a translator is to have written; absent: its own answer. */
+  target: v.optional(v.string()),
   title: v.optional(v.string()),
 });

@@ -108,9 +108,14 @@ const loadProgressSchema = v.object({
 });
 export type LoadProgress = v.InferOutput<typeof loadProgressSchema>;
 
+const modelKindSchema = v.picklist(['decoder', 'encoder', 'encoder-decoder', 'vision']);
+/** What a model can be asked: prompts and completions of a decoder only, attention of all. */
+export type ModelKind = v.InferOutput<typeof modelKindSchema>;
+
 export const modelInfoSchema = v.object({
   modelId: v.string(),
   modelName: v.string(),
+  kind: modelKindSchema,
   device: v.picklist(['webgpu', 'wasm']),
   /** Why this device: a sentence for the Model view and the log. */
   deviceReason: v.string(),
@@ -256,14 +261,55 @@ export type GenerateResult = v.InferOutput<typeof generateResultSchema>;
 
 // --- Inspection ------------------------------------------------------------------------------------------------------
 
+const sequenceSchema = v.picklist(['source', 'target', 'pooling']);
+
+/** Attention layers of one model that belong together, such as the cross attention of a translator. */
+export const attentionStackSchema = v.object({
+  name: v.picklist(['encoder', 'decoder', 'cross', 'pooling']),
+  /** Absent keys have no weight in a causal map; every cell of the others is a weight. */
+  isCausal: v.boolean(),
+  layers: count,
+  heads: count,
+  kvHeads: count,
+  /** What the rows and the columns of a map stand for. `pooling`: one query that the model has learned. */
+  queries: sequenceSchema,
+  keys: sequenceSchema,
+});
+export type AttentionStack = v.InferOutput<typeof attentionStackSchema>;
+
+/** A picture as the model sees it, and how its patches lie on it: row by row, behind the tokens that are no patch. */
+export const pictureLayoutSchema = v.object({
+  width: count,
+  height: count,
+  rows: count,
+  columns: count,
+  /** Tokens before the patches, such as [CLS]. */
+  firstPatch: count,
+});
+export type PictureLayout = v.InferOutput<typeof pictureLayoutSchema>;
+
+const pictureSchema = v.object({
+  ...pictureLayoutSchema.entries,
+  pixels: v.instance(Uint8Array), // [row, column, RGBA]
+});
+export type Picture = v.InferOutput<typeof pictureSchema>;
+
 const inspectionSchema = v.object({
   /** Names this run in the calls below, until `closeInspection` or until newer ones push it out. */
   inspectionId: count,
+  /** The source: the text, or the patches of a picture. */
   encoded: encodedPromptSchema,
+  /** What the decoder of an encoder-decoder was given, from its start token on. */
+  target: v.optional(encodedPromptSchema),
+  picture: v.optional(pictureSchema),
+  /** At least one; the numbers below are those of the first. */
+  stacks: v.array(attentionStackSchema),
   layers: count,
   heads: count,
   kvHeads: count,
   runMs: v.number(),
+  /** Sentences on what of this run is not shown, and why. */
+  notes: v.optional(v.array(v.string())),
 });
 export type Inspection = v.InferOutput<typeof inspectionSchema>;
 
@@ -280,7 +326,17 @@ const causalRequest = {
   priority: prioritySchema,
 };
 
-const headAddress = { inspectionId: count, layer: count, head: count };
+/** `stack`: index into the stacks of the inspection; absent: the first. */
+const headAddress = { inspectionId: count, stack: v.optional(count), layer: count, head: count };
+
+export const headMapSchema = v.object({
+  weights: v.instance(Float32Array),
+  /** Queries; the keys are as many where `keys` does not say otherwise. */
+  tokens: count,
+  keys: v.optional(count),
+  /** Every query sees every key; absent in causal maps. */
+  isBidirectional: v.optional(v.boolean()),
+});
 
 export const engineMethods = {
   encode: {
@@ -314,20 +370,28 @@ export const engineMethods = {
     params: v.object({
       input: promptInputSchema,
       continuation: v.optional(v.array(count)),
+      /** What the decoder of an encoder-decoder is to read; absent: its own greedy answer. Ids are taken as they are. */
+      target: v.optional(promptInputSchema),
       priority: prioritySchema,
     }),
     progress: v.object({ done: count, total: count }),
     result: inspectionSchema,
   },
-  /** One head: weights float32 [query, key], rows sum to 1, keys after the query are 0. */
+  /** The same for a picture and a vision model; `bytes` is a file such as a PNG. */
+  inspectPicture: {
+    params: v.object({ bytes: v.instance(Uint8Array), priority: prioritySchema }),
+    progress: v.object({ done: count, total: count }),
+    result: inspectionSchema,
+  },
+  /** One head: weights float32 [query, key], rows sum to 1; where `isCausal`, keys after the query are 0. */
   attentionMap: {
     params: v.object(headAddress),
     progress: nothing,
-    result: v.object({ weights: v.instance(Float32Array), tokens: count }),
+    result: headMapSchema,
   },
   /** All heads of some layers, each as its largest weight per cell of a size x size grid, 0..255. */
   attentionThumbnails: {
-    params: v.object({ inspectionId: count, layers: v.array(count), size: count }),
+    params: v.object({ inspectionId: count, stack: v.optional(count), layers: v.array(count), size: count }),
     progress: nothing,
     result: v.object({ pixels: v.instance(Uint8Array), size: count }), // [layer, head, row, column]
   },

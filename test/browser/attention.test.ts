@@ -200,7 +200,7 @@ describe('tokens', () => {
 describe('heads', () => {
   it('are chosen by number, by step and on the grid', async () => {
     await openShown();
-    await expect.poll(() => called('map')).toEqual([{ inspectionId: 1, layer: 0, head: 0 }]);
+    await expect.poll(() => called('map')).toEqual([{ inspectionId: 1, stack: 0, layer: 0, head: 0 }]);
     await panel.page.getByLabel('Layer', { exact: true }).fill('99');
     await panel.page.getByLabel('Layer', { exact: true }).press('Enter');
     await expect.poll(() => called('choose').at(-1)).toEqual({ inspectionId: 1, layer: 3, head: 0 });
@@ -228,8 +228,8 @@ describe('heads', () => {
     await expect
       .poll(() => called('thumbnails'))
       .toEqual([
-        { inspectionId: 1, layers: [3, 2], size: 6 },
-        { inspectionId: 1, layers: [1, 0], size: 6 },
+        { inspectionId: 1, stack: 0, layers: [3, 2], size: 6 },
+        { inspectionId: 1, stack: 0, layers: [1, 0], size: 6 },
       ]);
   });
 });

@@ -12,6 +12,7 @@ type PageHandlers = Handlers<typeof modelPageContract>;
 const model: ModelInfo = {
   modelId: 'tiny',
   modelName: 'Tiny',
+  kind: 'decoder',
   device: 'wasm',
   deviceReason: 'WebAssembly, one thread.',
   runtime: 'ort',

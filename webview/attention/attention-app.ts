@@ -1,7 +1,5 @@
 /** `<attention-app>`: the whole panel, one screen a state. Every screen says what it shows and what can be done next. */
 import { html, nothing, type TemplateResult } from 'lit';
-import { levelCount } from '../../src/shared/attention/levels.ts';
-import type { Direction } from '../../src/shared/attention/weights.ts';
 import type { PanelState, PanelToken, ShownState } from '../../src/shared/attention-contract.ts';
 import { icon } from '../ui/icons.ts';
 import { PageElement } from '../ui/page-element.ts';
@@ -12,8 +10,11 @@ import { groupOf, hasGroups } from './head-grid-geometry.ts';
 import { paletteGradient, type Scale, scaleTicks } from './heat-palette.ts';
 import type { CursorMove, Mark } from './heatmap.ts';
 import type { Cell } from './heatmap-geometry.ts';
+import { mapTokens, stackOf, stackWords } from './map-sequences.ts';
 import type { PanelModel } from './panel-model.ts';
 import { rangeOf, readout } from './readout.ts';
+import { tabId } from './stack-tabs.ts';
+import { tokenSection } from './token-section.ts';
 
 const scaleNames: Readonly<Record<Scale, string>> = {
   doubling: 'Doubling steps, 1/1024 to 1',
@@ -28,7 +29,8 @@ export class AttentionApp extends PageElement {
   model!: PanelModel;
   #stopTheme: (() => void) | undefined;
   // Every move of the mouse renders, so what depends on the text or the map alone is kept.
-  readonly #labels = once((tokens: readonly PanelToken[]) => tokens.map(({ label }) => label));
+  readonly #queryLabels = once(labelsOf);
+  readonly #keyLabels = once(labelsOf);
   readonly #range = once(rangeOf);
 
   constructor() {
@@ -84,6 +86,7 @@ export class AttentionApp extends PageElement {
         <li>Press the button, or choose <b>Inspect Attention of Selection</b> in the editor’s context menu.</li>
         <li>Click a token: the editor shades what it attends to.</li>
       </ol>
+      <p class="muted small">With a vision model: choose <b>Inspect Attention of Image</b> on a picture in the Explorer.</p>
       <vscode-button @click=${() => this.model.order('inspectSelection')}>Inspect Selection</vscode-button>
     </section>`;
   }
@@ -122,18 +125,32 @@ export class AttentionApp extends PageElement {
 
   #shown(state: ShownState): TemplateResult {
     const count = state.tokens.length;
+    const { about } = stackWords(stackOf(state), state.picture !== undefined);
+    const isAlone = state.stacks.length === 1;
     return html`<header>
         <h2>${state.title}</h2>
         <p class="muted small numbers">
-          ${count} ${count === 1 ? 'token' : 'tokens'}, ${state.layers} layers of ${state.heads} heads, run in ${formatDuration(state.runMs)}
+          ${count} ${count === 1 ? 'token' : 'tokens'}${state.target ? `, ${state.target.length} of the answer` : ''}, ${state.layers} layers of ${state.heads} heads, run in ${formatDuration(state.runMs)}
         </p>
         ${state.notes.map((note) => html`<p class="small note">${note}</p>`)} ${this.#stale(state)}
       </header>
-      <div class="columns">
+      ${isAlone ? nothing : this.#tabs(state)}
+      ${isAlone && stackOf(state).isCausal ? nothing : html`<p class="muted small about-stack">${about}</p>`}
+      <div
+        class="columns" id="stack-panel" role=${isAlone ? nothing : 'tabpanel'}
+        aria-labelledby=${isAlone ? nothing : tabId(state.stack)}
+      >
         <section class="heads" aria-label="Heads">${this.#selectors(state)} ${this.#grid(state)}</section>
         <section class="map" aria-label="Weights">${this.#heatmap(state)}</section>
-        <section class="text" aria-label="Text">${this.#text(state)}</section>
+        <section class="text" aria-label="Text">${tokenSection(state, this.model)}</section>
       </div>`;
+  }
+
+  #tabs(state: ShownState): TemplateResult {
+    return html`<attention-tabs
+      .names=${state.stacks.map((stack) => stackWords(stack, state.picture !== undefined).tab)} .chosen=${state.stack}
+      @stack-choose=${(event: CustomEvent<number>) => this.model.showStack(event.detail)}
+    ></attention-tabs>`;
   }
 
   #stale({ document }: ShownState): TemplateResult | typeof nothing {
@@ -174,11 +191,12 @@ export class AttentionApp extends PageElement {
     </span>`;
   }
 
-  #grid({ layers, heads, kvHeads }: ShownState): TemplateResult {
+  #grid(state: ShownState): TemplateResult {
+    const { layers, heads, kvHeads } = state;
     const { thumbnails, chosen, scale } = this.model;
     const missing = layers - thumbnails.size;
     return html`<attention-head-grid
-        .layers=${layers} .heads=${heads} .kvHeads=${kvHeads} .chosen=${chosen} .thumbnails=${thumbnails}
+        .layers=${layers} .heads=${heads} .kvHeads=${kvHeads} .isCausal=${stackOf(state).isCausal} .chosen=${chosen} .thumbnails=${thumbnails}
         .loaded=${thumbnails.size} .scale=${scale} .themeVersion=${this.themeVersion}
         @head-choose=${(event: CustomEvent<HeadAddress>) => this.model.show(event.detail)}
       ></attention-head-grid>
@@ -187,7 +205,8 @@ export class AttentionApp extends PageElement {
       </p>`;
   }
 
-  #heatmap({ tokens, shading }: ShownState): TemplateResult {
+  #heatmap(state: ShownState): TemplateResult {
+    const tokens = mapTokens(state);
     const { map, scale, zoom, cursor, isMapLoading } = this.model;
     if (!map) return html`<p class="muted">Computing the map…</p>`;
     const name = `layer ${map.layer}, head ${map.head}`;
@@ -197,17 +216,23 @@ export class AttentionApp extends PageElement {
         <button class="quiet" aria-label="Larger cells" ?disabled=${zoom >= 8} @click=${() => this.#zoom(1)}>+</button>
       </div>
       <attention-heatmap
-        aria-busy=${isMapLoading} .map=${map} .labels=${this.#labels(tokens)} .name=${name} .scale=${scale} .zoom=${zoom}
-        .cursor=${cursor?.cell} .mark=${shading} .themeVersion=${this.themeVersion}
+        aria-busy=${isMapLoading} .map=${map} .queryLabels=${this.#queryLabels(tokens.queries)} .keyLabels=${this.#keyLabels(tokens.keys)} .name=${name} .scale=${scale} .zoom=${zoom}
+        .cursor=${cursor?.cell} .mark=${state.shading} .themeVersion=${this.themeVersion}
         @cell-hover=${(event: CustomEvent<CursorMove>) => this.model.setCursor(event.detail)}
         @cell-choose=${(event: CustomEvent<Cell>) => this.#chooseCell(event.detail)}
         @label-choose=${(event: CustomEvent<Mark>) => this.model.choose(event.detail.token, event.detail.direction)}
         @zoom=${(event: CustomEvent<number>) => this.#zoom(event.detail)}
       ></attention-heatmap>
-      ${readout(map, tokens, cursor)} ${this.#legend()}
-      <attention-causal-card
-        .run=${this.#testHead} .layer=${map.layer} .head=${map.head} .token=${shading?.token} .label=${tokens[shading?.token ?? -1]?.label}
-      ></attention-causal-card>`;
+      ${readout(map, tokens, cursor)} ${this.#legend()} ${this.#causalCard(state, map)}`;
+  }
+
+  /** Of models that predict the next token of the text. */
+  #causalCard(state: ShownState, { layer, head }: HeadAddress): TemplateResult | typeof nothing {
+    if (stackOf(state).name !== 'decoder' || state.target) return nothing;
+    const token = state.shading?.token;
+    return html`<attention-causal-card
+      .run=${this.#testHead} .layer=${layer} .head=${head} .token=${token} .label=${state.tokens[token ?? -1]?.label}
+    ></attention-causal-card>`;
   }
 
   #legend(): TemplateResult {
@@ -222,41 +247,10 @@ export class AttentionApp extends PageElement {
       <div class="gradient" style=${`background-image: ${paletteGradient(readThemeKind())}`}></div>
       <div class="ticks small muted numbers">${scaleTicks[scale].map((tick) => html`<span>${tick}</span>`)}</div>
       <p class="small muted">
-        <span class="hatched" aria-hidden="true"></span> No weight: the key comes after the query.
+        ${map?.isBidirectional ? nothing : html`<span class="hatched" aria-hidden="true"></span> No weight: the key comes after the query.`}
         Weights of this head: <span class="numbers">${min.toFixed(4)} to ${max.toFixed(4)}</span>.
       </p>
     </div>`;
-  }
-
-  #text(state: ShownState): TemplateResult {
-    const { map, direction } = this.model;
-    const { shading, tokens, document } = state;
-    const place = document === 'live' ? 'here and in the editor' : 'here';
-    return html`<h3>Click a token to shade, ${place}:</h3>
-      <div class="row directions" role="radiogroup" aria-label="What is shaded">
-        ${this.#direction('attends', 'what it attends to', direction)}
-        ${this.#direction('attended', 'what attends to it', direction)}
-        <button class="quiet" ?disabled=${!shading} @click=${() => this.model.order('clearShading')}>${icon('close')} Clear</button>
-      </div>
-      <attention-tokens
-        .tokens=${tokens} .map=${map} .mark=${shading}
-        @token-choose=${(event: CustomEvent<number>) => this.model.choose(event.detail)}
-      ></attention-tokens>
-      <div class="levels" aria-hidden="true">
-        ${Array.from({ length: levelCount }, (_, index) => html`<span style=${`background-color: var(--vscode-glasshead-attentionLevel${index + 1})`}></span>`)}
-      </div>
-      <div class="ticks small muted numbers" aria-hidden="true"><span>1/1024</span><span>1/32</span><span>≥ 1/2</span></div>
-      <p class="small muted">Each step of the shade is twice the weight. Hover over a token for its number.</p>
-      <p class="small muted about">
-        A weight is the share of a token’s attention, in this one head, that goes to another token: 0 to 1, and all that
-        one token gives sums to 1. It says where the head reads from, not what it does with what it reads.
-      </p>`;
-  }
-
-  #direction(value: Direction, label: string, chosen: Direction): TemplateResult {
-    return html`<label class="direction"
-      ><input type="radio" name="direction" value=${value} .checked=${value === chosen} @change=${() => this.model.setDirection(value)} />${label}</label
-    >`;
   }
 
   #chooseCell({ query, key }: Cell): void {
@@ -272,6 +266,10 @@ export class AttentionApp extends PageElement {
   readonly #onKey = (event: KeyboardEvent): void => {
     if (event.key === 'Escape' && !event.defaultPrevented) void this.model.order('clearShading');
   };
+}
+
+function labelsOf(tokens: readonly PanelToken[]): string[] {
+  return tokens.map(({ label }) => label);
 }
 
 function formatDuration(ms: number): string {

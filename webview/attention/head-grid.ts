@@ -29,6 +29,7 @@ export class AttentionHeadGrid extends PageElement {
     layers: { type: Number },
     heads: { type: Number },
     kvHeads: { type: Number },
+    isCausal: { type: Boolean },
     chosen: { attribute: false },
     thumbnails: { attribute: false },
     /** Counts the layers that came, so that each is a reason to draw. */
@@ -40,6 +41,7 @@ export class AttentionHeadGrid extends PageElement {
   declare layers: number;
   declare heads: number;
   declare kvHeads: number;
+  declare isCausal: boolean;
   declare chosen: HeadAddress;
   declare thumbnails: ReadonlyMap<number, LayerThumbnails>;
   declare loaded: number;
@@ -114,7 +116,7 @@ export class AttentionHeadGrid extends PageElement {
     }
   }
 
-  /** All heads of a layer below each other. Above the diagonal there is no weight, and no colour. */
+  /** All heads of a layer below each other. Above the diagonal of causal ones there is no weight, and no colour. */
   #bitmap(thumbnails: LayerThumbnails): HTMLCanvasElement {
     const known = this.#bitmaps.get(thumbnails);
     if (known) return known;
@@ -126,7 +128,7 @@ export class AttentionHeadGrid extends PageElement {
     const steps = Array.from({ length: 256 }, (_, value) => stepOf(value / 255, scale));
     pixels.forEach((value, index) => {
       const [column, row] = [index % size, Math.floor(index / size) % size];
-      if (column > row) return;
+      if (this.isCausal && column > row) return;
       const from = (steps[value] ?? 0) * 3;
       image.data.set(palette.subarray(from, from + 3), index * 4);
       image.data[index * 4 + 3] = 255;

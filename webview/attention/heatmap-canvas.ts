@@ -1,6 +1,6 @@
 /** Draws a heatmap into a canvas: what is in view, from geometry and colours it is given. Holds no state but its image. */
 import { shortLabel } from '../../src/shared/attention/token-label.ts';
-import { type HeadMap, isVisible } from '../../src/shared/attention/weights.ts';
+import { type HeadMap, isVisible, keysOf } from '../../src/shared/attention/weights.ts';
 import { type Scale, stepOf } from './heat-palette.ts';
 import { type Cell, columnLeft, type HeatmapLayout, labelStep, rowTop, type Scroll } from './heatmap-geometry.ts';
 
@@ -15,7 +15,8 @@ export interface HeatmapColors {
 export interface HeatmapPicture {
   readonly layout: HeatmapLayout;
   readonly scroll: Scroll;
-  readonly labels: readonly string[];
+  readonly queryLabels: readonly string[];
+  readonly keyLabels: readonly string[];
   readonly colors: HeatmapColors;
   readonly font: string;
   readonly pixelRatio: number;
@@ -30,14 +31,15 @@ const lineHeight = 12;
 /** One pixel a cell; cells without a weight stay transparent, so that what lies below them shows. */
 export function renderCells(map: HeadMap, scale: Scale, palette: Uint8Array): ImageData {
   const { tokens, weights } = map;
-  const image = new ImageData(Math.max(1, tokens), Math.max(1, tokens));
+  const keys = keysOf(map);
+  const image = new ImageData(Math.max(1, keys), Math.max(1, tokens));
   for (let query = 0; query < tokens; query++) {
-    const row = weights.subarray(query * tokens, query * tokens + tokens);
+    const row = weights.subarray(query * keys, query * keys + keys);
     const largest = scale === 'row' ? row.reduce((most, weight) => Math.max(most, weight), 0) || 1 : 1;
-    for (let key = 0; key < tokens; key++) {
-      if (!isVisible(query, key)) continue;
+    for (let key = 0; key < keys; key++) {
+      if (!isVisible(map, query, key)) continue;
       const from = stepOf(row[key] ?? 0, scale, largest) * 3;
-      const to = (query * tokens + key) * 4;
+      const to = (query * keys + key) * 4;
       image.data.set(palette.subarray(from, from + 3), to);
       image.data[to + 3] = 255;
     }
@@ -70,8 +72,8 @@ export function drawHeatmap(canvas: HTMLCanvasElement, cells: HTMLCanvasElement,
 
 function drawCells(context: CanvasRenderingContext2D, cells: HTMLCanvasElement, picture: HeatmapPicture): void {
   const { layout, scroll, colors } = picture;
-  const { cell, tokens, gutterLeft, gutterTop, viewWidth, viewHeight } = layout;
-  const width = Math.min(viewWidth - gutterLeft, tokens * cell - scroll.left);
+  const { cell, tokens, keys, gutterLeft, gutterTop, viewWidth, viewHeight } = layout;
+  const width = Math.min(viewWidth - gutterLeft, keys * cell - scroll.left);
   const height = Math.min(viewHeight - gutterTop, tokens * cell - scroll.top);
   context.save();
   context.beginPath();
@@ -79,14 +81,13 @@ function drawCells(context: CanvasRenderingContext2D, cells: HTMLCanvasElement, 
   context.clip();
   fillHatched(context, picture);
   context.imageSmoothingEnabled = false;
-  context.drawImage(cells, gutterLeft - scroll.left, gutterTop - scroll.top, tokens * cell, tokens * cell);
+  context.drawImage(cells, gutterLeft - scroll.left, gutterTop - scroll.top, keys * cell, tokens * cell);
   if (cell >= 9) {
     context.fillStyle = colors.background;
     const thin = 1 / picture.pixelRatio;
-    for (let index = 1; index < tokens; index++) {
-      context.fillRect(columnLeft(layout, scroll, index), gutterTop, thin, height);
-      context.fillRect(gutterLeft, rowTop(layout, scroll, index), width, thin);
-    }
+    for (let key = 1; key < keys; key++) context.fillRect(columnLeft(layout, scroll, key), gutterTop, thin, height);
+    for (let query = 1; query < tokens; query++)
+      context.fillRect(gutterLeft, rowTop(layout, scroll, query), width, thin);
   }
   context.restore();
 }
@@ -108,18 +109,17 @@ function fillHatched(context: CanvasRenderingContext2D, { layout, colors }: Heat
 
 function drawMarks(context: CanvasRenderingContext2D, picture: HeatmapPicture): void {
   const { layout, scroll, cursor, mark, colors } = picture;
-  const { cell, tokens, gutterLeft, gutterTop, viewWidth, viewHeight } = layout;
+  const { cell, tokens, keys, gutterLeft, gutterTop, viewWidth, viewHeight } = layout;
   context.save();
   context.beginPath();
   context.rect(gutterLeft - 2, gutterTop - 2, viewWidth - gutterLeft + 2, viewHeight - gutterTop + 2);
   context.clip();
   if (mark) {
-    const side = tokens * cell;
     context.strokeStyle = colors.mark;
     context.lineWidth = 2;
     if (mark.axis === 'query')
-      context.strokeRect(gutterLeft - scroll.left, rowTop(layout, scroll, mark.token), side, cell);
-    else context.strokeRect(columnLeft(layout, scroll, mark.token), gutterTop - scroll.top, cell, side);
+      context.strokeRect(gutterLeft - scroll.left, rowTop(layout, scroll, mark.token), keys * cell, cell);
+    else context.strokeRect(columnLeft(layout, scroll, mark.token), gutterTop - scroll.top, cell, tokens * cell);
   }
   if (cursor) {
     const grow = Math.max(0, 5 - cell) / 2; // a cell of one pixel needs a ring that can be seen
@@ -143,7 +143,7 @@ function drawAxes(context: CanvasRenderingContext2D, picture: HeatmapPicture): v
   const emphasised = { query: [cursor?.query], key: [cursor?.key] };
   if (mark) emphasised[mark.axis].push(mark.token);
   for (const axis of ['query', 'key'] as const) {
-    for (let token = 0; token < layout.tokens; token += step)
+    for (let token = 0; token < (axis === 'query' ? layout.tokens : layout.keys); token += step)
       drawLabel(context, picture, { axis, token, color: colors.muted });
     for (const token of emphasised[axis])
       if (token !== undefined) drawLabel(context, picture, { axis, token, color: colors.foreground, isOnTop: true });
@@ -164,7 +164,7 @@ interface Label {
 }
 
 function drawLabel(context: CanvasRenderingContext2D, picture: HeatmapPicture, label: Label): void {
-  const { layout, scroll, labels, colors } = picture;
+  const { layout, scroll, queryLabels, keyLabels, colors } = picture;
   const { cell, gutterLeft, gutterTop, viewWidth, viewHeight } = layout;
   const isQuery = label.axis === 'query';
   const room = (isQuery ? gutterLeft : gutterTop) - 6;
@@ -177,7 +177,7 @@ function drawLabel(context: CanvasRenderingContext2D, picture: HeatmapPicture, l
     context.rotate(-Math.PI / 2);
   }
   context.textAlign = isQuery ? 'right' : 'left';
-  const text = fitLabel(context, labels[label.token] ?? '', room);
+  const text = fitLabel(context, (isQuery ? queryLabels : keyLabels)[label.token] ?? '', room);
   if (label.isOnTop) {
     context.fillStyle = colors.background;
     context.fillRect(isQuery ? -room - 2 : 0, -lineHeight / 2, room + 2, lineHeight);

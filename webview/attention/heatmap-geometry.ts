@@ -3,7 +3,9 @@
 const largestCell = 28;
 
 export interface HeatmapFrame {
+  /** Queries; the keys are as many where `keys` does not say otherwise. */
   readonly tokens: number;
+  readonly keys?: number;
   /** Room for the whole picture. */
   readonly width: number;
   readonly gutterLeft: number;
@@ -14,7 +16,10 @@ export interface HeatmapFrame {
 }
 
 export interface HeatmapLayout {
+  /** Rows. */
   readonly tokens: number;
+  /** Columns. */
+  readonly keys: number;
   /** Edge of one cell; a whole number of device pixels, at least one CSS pixel. */
   readonly cell: number;
   readonly gutterLeft: number;
@@ -43,31 +48,32 @@ export interface Cell {
 export type Hit = ({ readonly kind: 'cell' } & Cell) | { readonly kind: 'query' | 'key'; readonly token: number };
 
 export function layoutHeatmap(frame: HeatmapFrame): HeatmapLayout {
-  const { tokens, width, gutterLeft, gutterTop, zoom, pixelRatio } = frame;
+  const { tokens, keys = tokens, width, gutterLeft, gutterTop, zoom, pixelRatio } = frame;
   const snap = (size: number) => Math.max(Math.ceil(pixelRatio), Math.floor(size * pixelRatio)) / pixelRatio;
   const room = Math.max(1, width - gutterLeft);
-  const fit = snap(Math.min(largestCell, room / Math.max(1, tokens)));
+  const fit = snap(Math.min(largestCell, room / Math.max(1, tokens, keys)));
   const cell = snap(Math.min(largestCell, fit * 2 ** zoom));
-  const side = Math.min(room, fit * tokens);
+  const [wide, high] = [Math.min(room, fit * keys), Math.min(room, fit * tokens)];
   return {
     tokens,
+    keys,
     cell,
     gutterLeft,
     gutterTop,
-    viewWidth: gutterLeft + side,
-    viewHeight: gutterTop + side,
-    contentWidth: gutterLeft + cell * tokens,
+    viewWidth: gutterLeft + wide,
+    viewHeight: gutterTop + high,
+    contentWidth: gutterLeft + cell * keys,
     contentHeight: gutterTop + cell * tokens,
     canZoomIn: cell < snap(largestCell),
   };
 }
 
 export function hitAt(layout: HeatmapLayout, scroll: Scroll, x: number, y: number): Hit | undefined {
-  const { cell, gutterLeft, gutterTop, tokens } = layout;
+  const { cell, gutterLeft, gutterTop, tokens, keys } = layout;
   if (x < 0 || y < 0 || x >= layout.viewWidth || y >= layout.viewHeight) return undefined;
   const key = Math.floor((x - gutterLeft + scroll.left) / cell);
   const query = Math.floor((y - gutterTop + scroll.top) / cell);
-  const isInKeys = x >= gutterLeft && key < tokens;
+  const isInKeys = x >= gutterLeft && key < keys;
   const isInQueries = y >= gutterTop && query < tokens;
   if (isInKeys && isInQueries) return { kind: 'cell', query, key };
   if (isInKeys && y < gutterTop) return { kind: 'key', token: key };
@@ -100,9 +106,16 @@ export function scrollTo(layout: HeatmapLayout, scroll: Scroll, { query, key }: 
   };
 }
 
+export interface MapSize {
+  readonly queries: number;
+  readonly keys: number;
+  /** End goes to the last key that the query sees. */
+  readonly isCausal: boolean;
+}
+
 /** Where a key of the keyboard moves the cursor; undefined for any other key. */
-export function cursorAfterKey({ query, key }: Cell, tokens: number, pressed: string): Cell | undefined {
-  const clamp = (value: number) => Math.min(tokens - 1, Math.max(0, value));
+export function cursorAfterKey({ query, key }: Cell, size: MapSize, pressed: string): Cell | undefined {
+  const clamp = (value: number, count: number) => Math.min(count - 1, Math.max(0, value));
   const moves: Record<string, Cell> = {
     ArrowLeft: { query, key: key - 1 },
     ArrowRight: { query, key: key + 1 },
@@ -111,8 +124,8 @@ export function cursorAfterKey({ query, key }: Cell, tokens: number, pressed: st
     PageUp: { query: query - 10, key },
     PageDown: { query: query + 10, key },
     Home: { query, key: 0 },
-    End: { query, key: query },
+    End: { query, key: size.isCausal ? query : size.keys - 1 },
   };
   const move = moves[pressed];
-  return move && { query: clamp(move.query), key: clamp(move.key) };
+  return move && { query: clamp(move.query, size.queries), key: clamp(move.key, size.keys) };
 }

@@ -1,6 +1,6 @@
 /** `<attention-heatmap>`: one head's weights, query by key. Sends `cell-hover`, `cell-choose`, `label-choose` and `zoom`. */
 import { html, type PropertyValues } from 'lit';
-import type { Direction, HeadMap } from '../../src/shared/attention/weights.ts';
+import { type Direction, type HeadMap, keysOf } from '../../src/shared/attention/weights.ts';
 import { PageElement, send } from '../ui/page-element.ts';
 import { isDarkTheme, readThemeKind, themeColor } from '../ui/theme.ts';
 import { createPalette, type Scale } from './heat-palette.ts';
@@ -31,7 +31,8 @@ export interface CursorMove {
 export class AttentionHeatmap extends PageElement {
   static override properties = {
     map: { attribute: false },
-    labels: { attribute: false },
+    queryLabels: { attribute: false },
+    keyLabels: { attribute: false },
     name: {},
     scale: {},
     zoom: { type: Number },
@@ -41,7 +42,8 @@ export class AttentionHeatmap extends PageElement {
   };
 
   declare map: HeadMap;
-  declare labels: readonly string[];
+  declare queryLabels: readonly string[];
+  declare keyLabels: readonly string[];
   declare name: string;
   declare scale: Scale;
   declare zoom: number;
@@ -52,7 +54,9 @@ export class AttentionHeatmap extends PageElement {
 
   #cells: HTMLCanvasElement | undefined;
   #layout: HeatmapLayout | undefined;
-  #measured: { readonly labels: readonly string[]; readonly font: string; readonly width: number } | undefined;
+  #measured:
+    | { readonly labels: readonly (readonly string[])[]; readonly font: string; readonly width: number }
+    | undefined;
   readonly #resize = new ResizeObserver(() => this.#draw());
 
   override connectedCallback(): void {
@@ -100,6 +104,7 @@ export class AttentionHeatmap extends PageElement {
     const pixelRatio = window.devicePixelRatio || 1;
     const layout = layoutHeatmap({
       tokens: this.map.tokens,
+      keys: keysOf(this.map),
       width: this.clientWidth,
       gutterLeft: gutter,
       gutterTop: gutter,
@@ -120,7 +125,8 @@ export class AttentionHeatmap extends PageElement {
     drawHeatmap(canvas, this.#cells, {
       layout,
       scroll: this.#scroll,
-      labels: this.labels,
+      queryLabels: this.queryLabels,
+      keyLabels: this.keyLabels,
       colors: readColors(),
       font,
       pixelRatio,
@@ -131,12 +137,17 @@ export class AttentionHeatmap extends PageElement {
 
   /** Of the longest label, with a margin; measured once a text, for every move of the mouse draws. */
   #labelWidth(font: string): number {
-    if (this.#measured?.labels === this.labels && this.#measured.font === font) return this.#measured.width;
+    const { queryLabels, keyLabels } = this;
+    const [queries, keys] = this.#measured?.labels ?? [];
+    if (this.#measured?.font === font && queries === queryLabels && keys === keyLabels) return this.#measured.width;
     const context = document.createElement('canvas').getContext('2d');
     if (!context) return 0;
     context.font = font;
-    const longest = this.labels.reduce((most, label) => Math.max(most, context.measureText(label).width), 0);
-    this.#measured = { labels: this.labels, font, width: Math.ceil(longest) + 12 };
+    const longest = [...queryLabels, ...keyLabels].reduce(
+      (most, label) => Math.max(most, context.measureText(label).width),
+      0,
+    );
+    this.#measured = { labels: [queryLabels, keyLabels], font, width: Math.ceil(longest) + 12 };
     return this.#measured.width;
   }
 
@@ -186,7 +197,9 @@ export class AttentionHeatmap extends PageElement {
   readonly #onKey = (event: KeyboardEvent): void => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const cursor = this.cursor ?? { query: 0, key: 0 };
-    const moved = cursorAfterKey(cursor, this.map.tokens, event.key);
+    const { tokens: queries, isBidirectional } = this.map;
+    const size = { queries, keys: keysOf(this.map), isCausal: !isBidirectional };
+    const moved = cursorAfterKey(cursor, size, event.key);
     if (moved) this.#move(moved, 'keyboard');
     else if (event.key === 'Enter' || event.key === ' ') send<Cell>(this, 'cell-choose', cursor);
     else if (event.key === '+' || event.key === '-') send(this, 'zoom', event.key === '+' ? 1 : -1);

@@ -8,6 +8,8 @@ import { CausalCard } from './causal-card.ts';
 import { AttentionHeadGrid } from './head-grid.ts';
 import { AttentionHeatmap } from './heatmap.ts';
 import { PanelModel } from './panel-model.ts';
+import { AttentionPatchGrid } from './patch-grid.ts';
+import { AttentionTabs } from './stack-tabs.ts';
 import { AttentionTokens } from './token-text.ts';
 
 registerKit();
@@ -16,6 +18,8 @@ customElements.define('attention-causal-card', CausalCard);
 customElements.define('attention-heatmap', AttentionHeatmap);
 customElements.define('attention-head-grid', AttentionHeadGrid);
 customElements.define('attention-tokens', AttentionTokens);
+customElements.define('attention-tabs', AttentionTabs);
+customElements.define('attention-patch-grid', AttentionPatchGrid);
 
 const page = openPage();
 const app = new AttentionApp();

@@ -3,7 +3,7 @@
  * reader's own choices of scale, zoom and cursor. Calls back after every change.
  */
 import { isCancelled, toAppError } from '../../src/shared/app-error.ts';
-import type { Direction, HeadMap } from '../../src/shared/attention/weights.ts';
+import { type Direction, type HeadMap, keysOf } from '../../src/shared/attention/weights.ts';
 import type { attentionHostContract, HeadTest, PanelState, ShownState } from '../../src/shared/attention-contract.ts';
 import type { Caller } from '../../src/shared/peer.ts';
 import type { LayerThumbnails } from './head-grid.ts';
@@ -17,7 +17,9 @@ type Host = Caller<typeof attentionHostContract>;
 const layersAtOnce = 2;
 const thumbnailSize = 28;
 
-export interface ShownMap extends HeadMap, HeadAddress {}
+export interface ShownMap extends HeadMap, HeadAddress {
+  readonly stack: number;
+}
 
 export interface Kept {
   readonly scale: Scale;
@@ -37,6 +39,8 @@ export class PanelModel {
   state: PanelState | undefined;
   map: ShownMap | undefined;
   thumbnails = new Map<number, LayerThumbnails>();
+  /** Of the picture in view: [row, column, RGBA]. */
+  pixels: Uint8Array | undefined;
   cursor: CursorMove | undefined;
   scale: Scale = 'doubling';
   direction: Direction = 'attends';
@@ -76,8 +80,10 @@ export class PanelModel {
     this.state = state;
     this.problem = undefined;
     if (state.kind !== 'shown') this.#forget();
-    else if (before?.inspectionId !== state.inspectionId) {
+    else if (before?.inspectionId !== state.inspectionId || before.stack !== state.stack) {
       this.#forget();
+      if (before?.inspectionId !== state.inspectionId) this.pixels = undefined;
+      if (state.picture && !this.pixels) void this.#loadPicture(state.inspectionId);
       void this.#loadMap().then(() => this.#loadThumbnails(state));
     } else this.#follow();
     if (state.kind === 'shown' && state.shading) this.direction = state.shading.direction;
@@ -110,17 +116,30 @@ export class PanelModel {
     if (this.#isMapLoading) return;
     this.#isMapLoading = true;
     let isWell = true;
-    while (isWell && this.#shown && !(this.map && isSame(this.map, this.chosen))) {
-      const { inspectionId } = this.#shown;
+    while (
+      isWell &&
+      this.#shown &&
+      !(this.map && this.map.stack === this.#shown.stack && isSame(this.map, this.chosen))
+    ) {
+      const { inspectionId, stack } = this.#shown;
       const { layer, head } = this.chosen;
+      const isStill = () => this.#shown?.inspectionId === inspectionId && this.#shown.stack === stack;
       isWell = await this.#try(async () => {
-        const map = await this.#host.call('map', { inspectionId, layer, head });
-        if (this.#shown?.inspectionId === inspectionId) this.map = { ...map, layer, head };
+        const map = await this.#host.call('map', { inspectionId, stack, layer, head });
+        if (isStill()) this.map = { ...map, stack, layer, head };
       });
-      if (this.#shown?.inspectionId !== inspectionId) isWell = true; // the problem of a text that is gone
+      if (!isStill()) isWell = true; // the problem of a text that is gone
     }
     this.#isMapLoading = false;
     this.#onChange();
+  }
+
+  async #loadPicture(inspectionId: number): Promise<void> {
+    await this.#try(async () => {
+      const { pixels } = await this.#host.call('picture', { inspectionId });
+      if (this.#shown?.inspectionId === inspectionId) this.pixels = pixels;
+      this.#onChange();
+    });
   }
 
   /** Shades a token's row or column; the same again takes it back. */
@@ -130,6 +149,12 @@ export class PanelModel {
     if (shown.shading?.token === token && shown.shading.direction === direction) return this.order('clearShading');
     this.setDirection(direction, { isQuiet: true });
     await this.#try(() => this.#host.call('shade', { inspectionId: shown.inspectionId, token, direction }));
+  }
+
+  /** Brings another attention of the model into view. */
+  async showStack(stack: number): Promise<void> {
+    const inspectionId = this.#shown?.inspectionId;
+    if (inspectionId !== undefined) await this.#try(() => this.#host.call('chooseStack', { inspectionId, stack }));
   }
 
   setDirection(direction: Direction, { isQuiet = false } = {}): void {
@@ -169,9 +194,10 @@ export class PanelModel {
   }
 
   /** From the layer in view outwards, a few at a time. */
-  async #loadThumbnails({ inspectionId, layers, layer, tokens }: ShownState): Promise<void> {
+  async #loadThumbnails({ inspectionId, stack, layers, layer }: ShownState): Promise<void> {
     const { signal } = this.#thumbnailAbort;
-    const size = Math.max(1, Math.min(thumbnailSize, tokens.length));
+    const longer = this.map ? Math.max(this.map.tokens, keysOf(this.map)) : thumbnailSize;
+    const size = Math.max(1, Math.min(thumbnailSize, longer));
     const order = Array.from({ length: layers }, (_, index) => index);
     order.sort((a, b) => Math.abs(a - layer) - Math.abs(b - layer));
     for (let from = 0; from < layers && !signal.aborted; from += layersAtOnce) {
@@ -179,7 +205,7 @@ export class PanelModel {
       const isDone = await this.#try(async () => {
         const { pixels, size: side } = await this.#host.call(
           'thumbnails',
-          { inspectionId, layers: part, size },
+          { inspectionId, stack, layers: part, size },
           { signal },
         );
         if (signal.aborted) return;

@@ -1,22 +1,25 @@
-/** `<attention-tokens>`: the inspected text, token by token, shaded like the editor. Sends `token-choose`. */
+/** `<attention-tokens>`: a text, token by token, shaded like the editor. Sends `token-choose`. */
 import { html, nothing } from 'lit';
 import { formatWeight, levelOf } from '../../src/shared/attention/levels.ts';
-import { type HeadMap, weightsOf } from '../../src/shared/attention/weights.ts';
 import type { PanelToken } from '../../src/shared/attention-contract.ts';
 import { PageElement, send } from '../ui/page-element.ts';
-import type { Mark } from './heatmap.ts';
 
 export class AttentionTokens extends PageElement {
   static override properties = {
     tokens: { attribute: false },
-    map: { attribute: false },
-    mark: { attribute: false },
+    name: {},
+    weights: { attribute: false },
+    marked: { type: Number },
     focused: { type: Number },
   };
 
   declare tokens: readonly PanelToken[];
-  declare map: HeadMap | undefined;
-  declare mark: Mark | undefined;
+  /** What it is, for those who do not see it. */
+  declare name: string;
+  /** One a token: absent where it has none. */
+  declare weights: readonly (number | undefined)[];
+  /** The token that was asked about. */
+  declare marked: number | undefined;
   /** The one token that Tab reaches; arrow keys go on from there. */
   declare focused: number;
 
@@ -26,16 +29,15 @@ export class AttentionTokens extends PageElement {
   }
 
   override render() {
-    const weights = this.map && this.mark ? weightsOf(this.map, this.mark.token, this.mark.direction) : [];
     const reachable = Math.min(this.focused, this.tokens.length - 1);
     return html`<div
-      class="token-text" role="group" aria-label="Tokens of the text" dir="ltr" @click=${this.#onClick} @keydown=${this.#onKey}
-    >${this.tokens.map((token, index) => this.#token(token, index, weights[index], index === reachable))}</div>`;
+      class="token-text" role="group" aria-label=${this.name} dir="ltr" @click=${this.#onClick} @keydown=${this.#onKey}
+    >${this.tokens.map((token, index) => this.#token(token, index, this.weights[index], index === reachable))}</div>`;
   }
 
   #token(token: PanelToken, index: number, weight: number | undefined, isReachable: boolean) {
     const level = levelOf(weight ?? 0);
-    const isMarked = this.mark?.token === index;
+    const isMarked = this.marked === index;
     const said = weight === undefined ? '' : `, weight ${formatWeight(weight)}`;
     return html`<button
       type="button" class=${token.isSpecial ? 'token is-special' : 'token'} data-token=${index} data-level=${level}

@@ -1,4 +1,5 @@
 /** Entry of the engine worker. */
+import './hub/session-seam.ts';
 import { serveEngine } from './serve-engine.ts';
 
 serveEngine();

@@ -9,6 +9,11 @@ interface NamedBytes {
   readonly bytes: Uint8Array;
 }
 
+interface OpenGraph extends NamedBytes {
+  /** Named relative to the graph's folder, as the graph names it. */
+  readonly externalData: readonly NamedFile[];
+}
+
 interface NamedFile {
   readonly path: string;
   readonly file: ByteFile;
@@ -17,9 +22,13 @@ interface NamedFile {
 export class ModelFiles {
   readonly #paths: readonly string[];
   readonly #readFile: ReadFile;
+  /** Of graphs and their weights, where known. */
+  readonly sizeOfGraphs: number;
 
   constructor(files: WorkerLoadRequest['files'], readFile: ReadFile) {
     this.#paths = files.map(({ path }) => path);
+    const sizes = files.map(({ path, sizeBytes = 0 }) => (/\.onnx|\.data$/.test(path) ? sizeBytes : 0));
+    this.sizeOfGraphs = sizes.reduce((sum, size) => sum + size, 0);
     this.#readFile = readFile;
   }
 
@@ -52,10 +61,26 @@ export class ModelFiles {
     return { path, bytes: file.whole() };
   }
 
-  async externalData(): Promise<NamedFile[]> {
+  /**
+   * The graph that transformers.js asks for under its own name, whatever the precision: of the decoder for
+   * `decoder_model_merged`, with a cache or without, else the other one.
+   */
+  async graphNamed(name: string): Promise<OpenGraph> {
+    const isDecoder = (one: string) => one.slice(one.lastIndexOf('/') + 1).startsWith('decoder');
+    const path =
+      this.#paths.find((one) => one.endsWith('.onnx') && isDecoder(one) === isDecoder(name)) ??
+      missing(`onnx/${name}.onnx`);
+    const file = await this.#readFile({ folder: 'model', path });
+    const folder = path.slice(0, path.lastIndexOf('/') + 1);
+    const all = await this.externalData((one) => one.startsWith(path.slice(0, -'.onnx'.length)));
+    const externalData = all.map(({ path: one, file: weights }) => ({ path: one.slice(folder.length), file: weights }));
+    return { path, bytes: file.whole(), externalData };
+  }
+
+  async externalData(isWanted: (path: string) => boolean = () => true): Promise<NamedFile[]> {
     const found: NamedFile[] = [];
     for (const path of this.#paths)
-      if (/\.onnx_data(_\d+)?$|\.data$/.test(path))
+      if (/\.onnx_data(_\d+)?$|\.data$/.test(path) && isWanted(path))
         found.push({ path, file: await this.#readFile({ folder: 'model', path }) });
     return found;
   }

@@ -1,13 +1,23 @@
 /** What the worker does for each method of its contract. Work on the model goes through the queue. */
 import { AppError, toAppError } from '../../src/shared/app-error.ts';
-import type { EngineStats, FileContract, Priority, WorkerContract } from '../../src/shared/engine-contract.ts';
+import type {
+  EngineStats,
+  FileContract,
+  Inspection as InspectionResult,
+  Priority,
+  WorkerContract,
+} from '../../src/shared/engine-contract.ts';
 import { type Caller, type HandlerContext, type Handlers, Transfer } from '../../src/shared/peer.ts';
 import { createCausalHandlers } from './causal-handlers.ts';
 import { generateAnswer } from './decode/answer.ts';
 import type { Turn } from './decode/scheduler.ts';
 import { scoreTokens } from './decode/score.ts';
 import type { Decoder } from './decoder.ts';
+import { type ModelSession, noPictures } from './hub/model-session.ts';
+import type { InspectedPicture } from './hub/vision-model.ts';
 import { createInspection } from './inspect/inspection.ts';
+import { SiteInspection } from './inspect/site-inspection.ts';
+import { noPrompts } from './model-kind.ts';
 import { readThrough } from './read-file.ts';
 import { type LoadSessionOptions, loadSession, type WorkerSession } from './worker-session.ts';
 
@@ -16,13 +26,19 @@ export function createHandlers(
   page: Caller<FileContract>,
   load: typeof loadSession = loadSession,
 ): Handlers<WorkerContract> {
-  let session: WorkerSession | undefined;
+  let session: WorkerSession | ModelSession | undefined;
   let failure: AppError | undefined;
 
-  const current = (): WorkerSession => {
+  const loaded = (): WorkerSession | ModelSession => {
     if (failure) throw failure;
     if (!session) throw new AppError('no-model', 'No model is loaded. Load one in the Model view.');
     return session;
+  };
+
+  const current = (): WorkerSession => {
+    const any = loaded();
+    if (any.kind !== 'decoder') throw noPrompts(any.info.modelName, any.kind);
+    return any;
   };
 
   /** A runtime that threw once is in an unknown state: it is never asked again. */
@@ -42,10 +58,18 @@ export function createHandlers(
     { priority, onQueued }: { priority: Priority; onQueued?: (ahead: number) => void },
     work: (session: WorkerSession, turn: Turn) => Promise<T>,
   ): Promise<T> => {
-    const loaded = current();
+    const { scheduler } = current();
     const options = { priority, signal, ...(onQueued && { onQueued }) };
-    return loaded.scheduler.run(options, (turn) => guarded(() => work(current(), turn)));
+    return scheduler.run(options, (turn) => guarded(() => work(current(), turn)));
   };
+
+  /** Of a model that is no decoder. */
+  const queuedOther = <T>(
+    other: ModelSession,
+    { signal }: Pick<HandlerContext<never>, 'signal'>,
+    { priority }: { priority: Priority },
+    work: (turn: Turn) => Promise<T>,
+  ): Promise<T> => other.scheduler.run({ priority, signal }, (turn) => guarded(() => work(turn)));
 
   return {
     load: async (request, { signal, progress }) => {
@@ -55,7 +79,12 @@ export function createHandlers(
       return session.info;
     },
 
-    encode: ({ input }) => current().codec.encode(input),
+    encode: ({ input }) => {
+      const any = loaded();
+      if (any.kind === 'decoder') return any.codec.encode(input);
+      if (input.kind === 'chat') throw noPrompts(any.info.modelName, any.kind); // a prompt is encoded before it is run
+      return any.encode(input);
+    },
 
     generate: (request, context) => {
       const calledAt = performance.now();
@@ -77,26 +106,52 @@ export function createHandlers(
         return new Transfer(result, Object.values(result).map((array) => array.buffer) as ArrayBuffer[]);
       }),
 
-    inspect: ({ input, continuation = [], priority }, context) =>
-      queued(context, { priority }, async ({ decoder, codec, inspections }, turn) => {
-        const startedAt = performance.now();
+    inspect: ({ input, continuation = [], target, priority }, context) => {
+      const any = loaded();
+      const startedAt = performance.now();
+      const onProgress = (done: number, total: number) => context.progress({ done, total });
+      if (any.kind !== 'decoder')
+        return queuedOther(any, context, { priority }, async ({ signal }) =>
+          shelve(any, await any.inspectText(input, target, { signal, onProgress }), startedAt),
+        );
+      return queued(context, { priority }, async ({ decoder, codec, inspections }, turn) => {
         const encoded = codec.encodeWith(input, continuation);
         const ids = encoded.tokens.map(({ id }) => id);
-        const onProgress = (done: number, total: number) => context.progress({ done, total });
         const inspection = await createInspection(paced(decoder, turn), ids, { signal: turn.signal, onProgress });
         const inspectionId = inspections.add(inspection);
         const { layers, heads, kvHeads } = decoder;
-        return { inspectionId, encoded, layers, heads, kvHeads, runMs: performance.now() - startedAt };
-      }),
+        const stack = { name: 'decoder', isCausal: true, queries: 'source', keys: 'source' } as const;
+        const stacks = [{ ...stack, layers, heads, kvHeads }];
+        return { inspectionId, encoded, stacks, layers, heads, kvHeads, runMs: performance.now() - startedAt };
+      });
+    },
 
-    attentionMap: ({ inspectionId, layer, head }) => {
-      const inspection = current().inspections.get(inspectionId);
+    inspectPicture: ({ bytes, priority }, context) => {
+      const any = loaded();
+      const startedAt = performance.now();
+      if (any.kind === 'decoder') throw new AppError('model-unsupported', noPictures);
+      return queuedOther(any, context, { priority }, async ({ signal }) =>
+        shelve(any, await any.inspectPicture(bytes, signal), startedAt),
+      );
+    },
+
+    attentionMap: ({ inspectionId, stack, layer, head }) => {
+      const inspection = loaded().inspections.get(inspectionId);
+      if (inspection instanceof SiteInspection) {
+        const map = inspection.map(layer, head, stack);
+        return new Transfer(map, [map.weights.buffer]);
+      }
+      requireOnly(stack);
       const weights = inspection.map(layer, head);
       return new Transfer({ weights, tokens: inspection.tokens }, [weights.buffer]);
     },
 
-    attentionThumbnails: async ({ inspectionId, layers, size }, { signal }) => {
-      const pixels = await current().inspections.get(inspectionId).thumbnails(layers, size, signal);
+    attentionThumbnails: async ({ inspectionId, stack, layers, size }, { signal }) => {
+      const inspection = loaded().inspections.get(inspectionId);
+      if (!(inspection instanceof SiteInspection)) requireOnly(stack);
+      const pixels = await (inspection instanceof SiteInspection
+        ? inspection.thumbnails(layers, size, { stack, signal })
+        : inspection.thumbnails(layers, size, signal));
       return new Transfer({ pixels, size }, [pixels.buffer]);
     },
 
@@ -104,10 +159,15 @@ export function createHandlers(
       queued(context, { priority }, (parts, turn) => work(parts, paced(parts.decoder, turn), turn.signal)),
     ),
 
-    closeInspection: ({ inspectionId }) => current().inspections.close(inspectionId),
+    closeInspection: ({ inspectionId }) => loaded().inspections.close(inspectionId),
 
     stats: (): EngineStats => {
-      const { decoder, caches } = current();
+      const any = loaded();
+      if (any.kind !== 'decoder') {
+        const { tappedBytes } = any;
+        return { wasmBytes: 0, cacheBytes: 0, caches: 0, forwardedTokens: 0, tappedBytes };
+      }
+      const { decoder, caches } = any;
       return {
         wasmBytes: decoder.counters.wasmBytes ?? 0,
         cacheBytes: Math.round(caches.sizeBytes),
@@ -117,6 +177,30 @@ export function createHandlers(
       };
     },
   };
+}
+
+/** Keeps what maps are computed from, and says what it is. */
+function shelve(
+  { inspections }: ModelSession,
+  { stacks, sizeBytes, notes, encoded, target, picture }: InspectedPicture,
+  startedAt: number,
+): InspectionResult {
+  const inspection = new SiteInspection(stacks, sizeBytes);
+  const told = inspection.stacks;
+  const { layers, heads, kvHeads } = told[0]!;
+  return {
+    inspectionId: inspections.add(inspection),
+    encoded,
+    ...(target && { target }),
+    ...(picture && { picture }),
+    stacks: told,
+    ...{ layers, heads, kvHeads, notes: [...notes] },
+    runMs: performance.now() - startedAt,
+  };
+}
+
+function requireOnly(stack = 0): void {
+  if (stack !== 0) throw new AppError('bad-input', 'A decoder has one attention, number 0.');
 }
 
 /** The decoder, with a pause before each of its runs in which others may overtake. */

@@ -8,15 +8,19 @@ import { PassTimes } from './decode/pass-times.ts';
 import { PrefixCache } from './decode/prefix-cache.ts';
 import { createMessageYield, Scheduler } from './decode/scheduler.ts';
 import type { Decoder } from './decoder.ts';
+import { loadModelSession, type ModelSession } from './hub/model-session.ts';
 import type { Inspection } from './inspect/inspection.ts';
 import { InspectionShelf } from './inspection-shelf.ts';
 import { nameDamagedFile } from './load-errors.ts';
 import { ModelFiles } from './model-files.ts';
+import { modelKindOf } from './model-kind.ts';
 import type { ReadFile } from './read-file.ts';
 import { loadDecoder } from './runtime/load-decoder.ts';
 import { TextCodec } from './text/text-codec.ts';
 
+/** Of a causal decoder. */
 export interface WorkerSession extends AnswerParts {
+  readonly kind: 'decoder';
   readonly info: ModelInfo;
   readonly scheduler: Scheduler;
   readonly inspections: InspectionShelf<Inspection>;
@@ -32,12 +36,20 @@ const idsSchema = v.fallback(v.nullish(v.union([v.number(), v.array(v.number())]
 const configSchema = v.looseObject({ eos_token_id: idsSchema });
 
 /** @throws AppError `model-damaged` or `model-unsupported`, naming the file. */
-export async function loadSession(request: WorkerLoadRequest, options: LoadSessionOptions): Promise<WorkerSession> {
+export async function loadSession(
+  request: WorkerLoadRequest,
+  options: LoadSessionOptions,
+): Promise<WorkerSession | ModelSession> {
   const { modelId, modelName, files: described, ...wishes } = request;
   const startedAt = performance.now();
   const { readFile, ...watch } = options;
   const files = new ModelFiles(described, readFile);
   const config = readConfig(await files.requiredJson('config.json'));
+  const kind = modelKindOf(
+    config,
+    request.files.map(({ path }) => path),
+  );
+  if (kind !== 'decoder') return loadModelSession({ files, config, kind }, request, options);
   const generationConfig = await files.json('generation_config.json');
   const codec = new TextCodec({
     tokenizer: await files.requiredJson('tokenizer.json'),
@@ -66,6 +78,7 @@ export async function loadSession(request: WorkerLoadRequest, options: LoadSessi
   });
   let spelling: SpellingTable | undefined;
   return {
+    kind,
     decoder,
     codec,
     caches: new PrefixCache(decoder, wishes.cacheLimitBytes),
@@ -80,6 +93,7 @@ export async function loadSession(request: WorkerLoadRequest, options: LoadSessi
     info: {
       modelId,
       modelName,
+      kind,
       device: decoder.device,
       deviceReason: loaded.deviceReason,
       runtime: loaded.runtime,

@@ -101,15 +101,14 @@ export class ModelPanel extends PageElement {
         ['Why', model.deviceReason],
         ['Runtime', model.runtimeReason],
       ])}
-      ${facts('Last answer', this.#speedRows(), 'Nothing has been generated yet.')}
+      ${model.kind === 'decoder' ? facts('Last answer', this.#speedRows(), 'Nothing has been generated yet.') : nothing}
       ${facts('Memory', this.#memoryRows(model))}
       ${facts('Model', [
+        ['Kind', kindNames[model.kind]],
         ['Layers', count(model.layers)],
         ['Heads', `${count(model.heads)}, with ${count(model.kvHeads)} for keys and values`],
         ['Head size', count(model.headDim)],
-        ['Vocabulary', `${count(model.vocabSize)} tokens`],
-        ['Context', `${count(model.contextLength)} tokens`],
-        ['Chat', model.hasChatTemplate ? 'has a chat template' : 'no chat template: it continues text'],
+        ...(model.kind === 'vision' ? [] : textRows(model)),
         ['Loaded in', formatDuration(model.loadMs)],
       ])}
     `;
@@ -131,7 +130,7 @@ export class ModelPanel extends PageElement {
 
   #memoryRows(model: ModelInfo): Row[] {
     const rows: Row[] = [['Weights', formatBytes(model.weightsBytes)]];
-    if (!this.stats) return rows;
+    if (!this.stats || model.kind !== 'decoder') return rows;
     const { wasmBytes, cacheBytes, caches } = this.stats;
     if (wasmBytes > 0) rows.push(['WebAssembly', formatBytes(wasmBytes)]);
     const held = caches === 1 ? '1 prompt' : `${count(caches)} prompts`;
@@ -149,6 +148,22 @@ export class ModelPanel extends PageElement {
   #act(action: ModelAction): void {
     send(this, 'model-action', action);
   }
+}
+
+const kindNames: Readonly<Record<ModelInfo['kind'], string>> = {
+  decoder: 'decoder: prompts, completions, attention',
+  encoder: 'encoder: attention only',
+  'encoder-decoder': 'encoder-decoder: attention only, of source, answer and both',
+  vision: 'vision: attention of pictures only',
+};
+
+function textRows({ kind, vocabSize, contextLength, hasChatTemplate }: ModelInfo): Row[] {
+  const rows: Row[] = [
+    ['Vocabulary', `${count(vocabSize)} tokens`],
+    ['Context', `${count(contextLength)} tokens`],
+  ];
+  if (kind !== 'decoder') return rows;
+  return [...rows, ['Chat', hasChatTemplate ? 'has a chat template' : 'no chat template: it continues text']];
 }
 
 function facts(title: string, rows: readonly Row[], empty = ''): TemplateResult {

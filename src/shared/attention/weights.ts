@@ -5,24 +5,33 @@ import { levelOf } from './levels.ts';
 export type Direction = 'attends' | 'attended';
 
 export interface HeadMap {
-  /** [query, key]; keys after the query are masked, which is not a weight of 0. */
+  /** [query, key]; in a causal map keys after the query are masked, which is not a weight of 0. */
   readonly weights: Float32Array<ArrayBuffer>;
+  /** Queries; the keys are as many where `keys` does not say otherwise. */
   readonly tokens: number;
+  readonly keys?: number | undefined;
+  /** Every query sees every key. */
+  readonly isBidirectional?: boolean | undefined;
 }
 
-/** Whether there is a weight at all: a token attends to itself and to what stands before it. */
-export function isVisible(query: number, key: number): boolean {
-  return key <= query;
+export function keysOf({ tokens, keys }: HeadMap): number {
+  return keys ?? tokens;
 }
 
-/** The weight, or undefined where the key comes after the query. */
+/** Whether there is a weight at all: in a causal map a token attends to itself and to what stands before it. */
+export function isVisible({ isBidirectional }: HeadMap, query: number, key: number): boolean {
+  return isBidirectional === true || key <= query;
+}
+
+/** The weight, or undefined where there is none. */
 export function weightAt(map: HeadMap, query: number, key: number): number | undefined {
-  return isVisible(query, key) ? map.weights[query * map.tokens + key] : undefined;
+  return isVisible(map, query, key) ? map.weights[query * keysOf(map) + key] : undefined;
 }
 
-/** One weight a token, undefined where there is none: the row of a query, or the column of a key. */
+/** One weight a token, undefined where there is none: the row of a query over the keys, or the column of a key. */
 export function weightsOf(map: HeadMap, token: number, direction: Direction): (number | undefined)[] {
-  return Array.from({ length: map.tokens }, (_, other) =>
+  const length = direction === 'attends' ? keysOf(map) : map.tokens;
+  return Array.from({ length }, (_, other) =>
     direction === 'attends' ? weightAt(map, token, other) : weightAt(map, other, token),
   );
 }

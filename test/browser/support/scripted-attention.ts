@@ -67,6 +67,11 @@ export async function openAttention(browser: Browser, options: AttentionOptions)
         if (state.kind === 'shown') void send({ ...state, layer, head }).catch(() => {}); // closed meanwhile
         return undefined;
       }),
+      chooseStack: record('chooseStack', ({ stack }) => {
+        if (state.kind === 'shown') void send({ ...state, stack, ...shapeOf(state, stack) }).catch(() => {});
+        return undefined;
+      }),
+      picture: record('picture', () => ({ pixels: samplePixels(state) })),
       map: record('map', options.map ?? (() => ({ weights: sampleMap(tokens), tokens }))),
       thumbnails: record('thumbnails', options.thumbnails ?? (({ layers }) => emptyThumbnails(layers.length * 6))),
     },
@@ -88,6 +93,20 @@ function contributedColors(theme: ThemeName): string {
     ({ id, defaults }) => `--vscode-${id.replaceAll('.', '-')}: ${defaults[kinds[theme]]}`,
   );
   return `:root { ${colors.join('; ')} } body { background: var(--vscode-sideBar-background) }`;
+}
+
+function shapeOf({ stacks }: ShownState, stack: number) {
+  const { layers, heads, kvHeads } = stacks[stack]!;
+  return { layers, heads, kvHeads };
+}
+
+/** A colour that goes from one corner to the other. */
+function samplePixels(state: PanelState): Uint8Array<ArrayBuffer> {
+  const { width, height } = (state.kind === 'shown' && state.picture) || { width: 1, height: 1 };
+  const pixels = new Uint8Array(width * height * 4).fill(255);
+  for (let i = 0; i < width * height; i++)
+    pixels.set([(255 * (i % width)) / width, (255 * Math.floor(i / width)) / height, 128], i * 4);
+  return pixels;
 }
 
 function emptyThumbnails(pictures: number): { pixels: Uint8Array<ArrayBuffer>; size: number } {
@@ -115,6 +134,8 @@ export function shownState(labels: readonly string[], change: Partial<ShownState
     inspectionId: 1,
     title: 'sample.py, line 1',
     tokens,
+    stacks: [{ name: 'decoder', isCausal: true, layers: 4, heads: 6, kvHeads: 2, queries: 'source', keys: 'source' }],
+    stack: 0,
     layers: 4,
     heads: 6,
     kvHeads: 2,

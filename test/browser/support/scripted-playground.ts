@@ -13,6 +13,7 @@ const readyState: EngineState = {
   model: {
     modelId: 'scripted',
     modelName: 'SmolLM2-135M-Instruct',
+    kind: 'decoder',
     device: 'wasm',
     deviceReason: 'There is no WebGPU adapter.',
     runtime: 'ort',

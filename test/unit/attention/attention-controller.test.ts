@@ -14,6 +14,8 @@ class ScriptedEngine implements Engine {
   state: EngineState = { kind: 'ready', model };
   readonly calls: { method: string; params: never }[] = [];
   readonly listeners = new Set<(state: EngineState) => void>();
+  /** What it writes where it is a translator. */
+  answer: string | undefined;
   fail: { method: string; error: Error } | undefined;
   /** Waits here before every answer. */
   gate: Promise<void> = Promise.resolve();
@@ -32,12 +34,21 @@ class ScriptedEngine implements Engine {
     return this.#answer(method, params) as never;
   }
 
-  #answer(method: string, params: { input: PromptInput; inspectionId: number; continuation?: number[] }): unknown {
+  #answer(
+    method: string,
+    params: { input: PromptInput; target?: PromptInput; inspectionId: number; stack?: number; continuation?: number[] },
+  ): unknown {
     if (method === 'encode') return encode(params.input);
     if (method === 'inspect') {
       const encoded = encode(params.input, params.continuation);
-      return { inspectionId: this.#nextId++, encoded, layers: 3, heads: 4, kvHeads: 2, runMs: 1 };
+      const shape = { layers: 3, heads: 4, kvHeads: 2 };
+      const inspectionId = this.#nextId++;
+      if (!this.answer) return { inspectionId, encoded, stacks: [{ ...decoderStack, ...shape }], ...shape, runMs: 1 };
+      const target = encode(params.target ?? { kind: 'text', text: this.answer });
+      return { inspectionId, encoded, target, stacks: translatorStacks, ...shape, runMs: 1 };
     }
+    if (method === 'inspectPicture') return { inspectionId: this.#nextId++, ...inspectedPicture };
+    if (method === 'attentionMap' && params.stack === 2) return crossMap(this.answer?.length ?? 0, this.#tokens());
     if (method === 'attentionMap') return uniformMap(this.#tokens());
     if (method === 'score') return { topIds: Int32Array.from([0, 0, 122]) };
     if (method === 'causalTest') return params;
@@ -52,6 +63,29 @@ class ScriptedEngine implements Engine {
   of(method: string): unknown[] {
     return this.calls.filter((call) => call.method === method).map(({ params }) => params);
   }
+}
+
+const decoderStack = { name: 'decoder', isCausal: true, queries: 'source', keys: 'source' };
+const translatorStacks = [
+  { name: 'encoder', isCausal: false, queries: 'source', keys: 'source', layers: 2, heads: 4, kvHeads: 4 },
+  { name: 'decoder', isCausal: true, queries: 'target', keys: 'target', layers: 3, heads: 4, kvHeads: 4 },
+  { name: 'cross', isCausal: false, queries: 'target', keys: 'source', layers: 1, heads: 2, kvHeads: 2 },
+];
+
+/** A [CLS] and 2 x 2 patches. */
+const inspectedPicture = {
+  encoded: encode({ kind: 'text', text: 'c0123' }),
+  picture: { width: 2, height: 2, rows: 2, columns: 2, firstPatch: 1, pixels: new Uint8Array(16).fill(9) },
+  stacks: [{ name: 'encoder', isCausal: false, queries: 'source', keys: 'source', layers: 2, heads: 3, kvHeads: 3 }],
+  notes: ['Not shown: 1 attentions inside windows.'],
+  runMs: 1,
+};
+
+/** Query q attends to key q alone. */
+function crossMap(tokens: number, keys: number) {
+  const weights = new Float32Array(tokens * keys);
+  for (let query = 0; query < tokens; query++) weights[query * keys + (query % keys)] = 1;
+  return { weights, tokens, keys, isBidirectional: true };
 }
 
 function uniformMap(tokens: number) {
@@ -249,10 +283,11 @@ describe('heads', () => {
   it('come one at a time, and the last ones are kept', async () => {
     await controller.inspect(textSource('abc'));
     const { inspectionId } = shown();
-    for (const head of [0, 1, 2, 3, 0, 1]) await controller.map(inspectionId, 1, head);
+    for (const head of [0, 1, 2, 3, 0, 1]) await controller.map(inspectionId, { stack: 0, layer: 1, head });
     expect(engine.of('attentionMap')).toHaveLength(4);
-    for (const layer of [0, 2]) for (const head of [0, 1, 2]) await controller.map(inspectionId, layer, head);
-    await controller.map(inspectionId, 1, 0);
+    for (const layer of [0, 2])
+      for (const head of [0, 1, 2]) await controller.map(inspectionId, { stack: 0, layer, head });
+    await controller.map(inspectionId, { stack: 0, layer: 1, head: 0 });
     expect(engine.of('attentionMap')).toHaveLength(11);
     expect(shown()).toMatchObject({ layer: 0, head: 0 }); // asking for a map chooses nothing
   });
@@ -267,7 +302,9 @@ describe('heads', () => {
   it('turn into an error with Retry when the engine has lost the text', async () => {
     await controller.inspect(textSource('abc'));
     engine.fail = { method: 'attentionMap', error: new AppError('bad-input', 'Inspect the text again.') };
-    await expect(controller.map(shown().inspectionId, 0, 0)).rejects.toThrow('Inspect the text again.');
+    await expect(controller.map(shown().inspectionId, { stack: 0, layer: 0, head: 0 })).rejects.toThrow(
+      'Inspect the text again.',
+    );
     expect(controller.state).toMatchObject({ kind: 'failed' });
     engine.fail = undefined;
     await controller.retry();
@@ -376,5 +413,90 @@ describe('a head is tested', () => {
     const late = async () => controller.testHead(inspectionId, { layer: 0, head: 0, token: 0 }, signal);
     await expect(late()).rejects.toMatchObject({ code: 'bad-input' });
     expect(engine.of('causalTest')).toEqual([]);
+  });
+});
+
+describe('a translator', () => {
+  beforeEach(() => {
+    engine.answer = 'xy';
+    engine.state = { kind: 'ready', model: { ...model, kind: 'encoder-decoder' } };
+  });
+
+  it('shows three attentions, and each with a head that it has', async () => {
+    await controller.inspect(textSource('abc'));
+    expect(shown()).toMatchObject({ stack: 0, layers: 2, heads: 4 });
+    expect(shown().target?.map(({ label }) => label)).toEqual(['x', 'y']);
+    await controller.choose(shown().inspectionId, 1, 3);
+    controller.chooseStack(shown().inspectionId, 2);
+    expect(shown()).toMatchObject({ stack: 2, layers: 1, heads: 2, layer: 0, head: 1 });
+    controller.chooseStack(shown().inspectionId, 7);
+    expect(shown().stack).toBe(2);
+    await controller.map(shown().inspectionId, { stack: 2, layer: 0, head: 1 });
+    expect(engine.of('attentionMap').at(-1)).toMatchObject({ stack: 2, layer: 0, head: 1 });
+  });
+
+  it('shades in the editor what a token of the answer attends to, and marks nothing there', async () => {
+    const place = new ScriptedPlace();
+    await controller.inspect(textSource('abc', place));
+    controller.chooseStack(shown().inspectionId, 2);
+    await controller.shade(shown().inspectionId, 1, 'attends');
+    expect(place.painting?.shades).toMatchObject([{ start: 1, end: 2, weight: 1 }]);
+    expect(place.painting?.shades[0]?.hover).toContain('Token 1 “y” attends to token 1 “b” with weight 1');
+    expect(place.painting?.mark).toMatchObject({ start: 0, end: 0 });
+    expect(place.revealed).toBeUndefined();
+    await controller.shade(shown().inspectionId, 0, 'attended');
+    expect(place.painting?.shades).toEqual([]);
+    expect(place.painting?.mark).toMatchObject({ start: 0, end: 1 });
+    expect(controller.report()?.shades).toMatchObject([{ text: 'x', weight: 1 }]);
+  });
+
+  it('paints nothing where the answer attends to itself, and forgets the shades of another attention', async () => {
+    const place = new ScriptedPlace();
+    await controller.inspect(textSource('abc', place));
+    await controller.shade(shown().inspectionId, 2, 'attends');
+    expect(place.painting).toBeDefined();
+    controller.chooseStack(shown().inspectionId, 1);
+    expect(place.painting).toBeUndefined();
+    expect(shown().shading).toBeUndefined();
+    await controller.shade(shown().inspectionId, 1, 'attends');
+    expect(place.painting).toBeUndefined();
+    await controller.shade(shown().inspectionId, 2, 'attends'); // the answer has two tokens
+    expect(shown().shading).toEqual({ token: 1, direction: 'attends' });
+  });
+
+  it('is given the second text, which another model is not', async () => {
+    await controller.inspect({ ...textSource('abc'), target: 'uv' });
+    expect(engine.of('inspect').at(-1)).toMatchObject({ target: { kind: 'text', text: 'uv' } });
+    engine.answer = undefined;
+    engine.state = { kind: 'ready', model: { ...model, kind: 'decoder' } };
+    await controller.inspect({ ...textSource('abc'), target: 'uv' });
+    expect(engine.of('inspect').at(-1)).not.toHaveProperty('target');
+    expect(shown().notes).toEqual(['The second text was not used: this model does not write an answer to a text.']);
+  });
+});
+
+describe('a picture', () => {
+  const bytes = Uint8Array.of(1, 2, 3);
+  const picture: Source = { title: 'cat.png', input: { kind: 'picture', bytes }, notes: [] };
+
+  it('goes to the model as a file, and its pixels come when they are asked for', async () => {
+    await controller.inspect(picture);
+    expect(engine.of('inspectPicture')).toEqual([{ bytes, priority: 'interactive' }]);
+    expect(shown()).toMatchObject({
+      picture: { rows: 2, columns: 2, firstPatch: 1 },
+      document: 'none',
+      notes: ['Not shown: 1 attentions inside windows.'],
+    });
+    expect(shown().picture).not.toHaveProperty('pixels');
+    expect(controller.picture(shown().inspectionId).pixels).toHaveLength(16);
+    await controller.inspect(textSource('a'));
+    expect(() => controller.picture(shown().inspectionId)).toThrow('no picture');
+  });
+
+  it('of a model that reads none is refused in its own words', async () => {
+    const error = new AppError('model-unsupported', 'This model reads text and no pictures.');
+    engine.fail = { method: 'inspectPicture', error };
+    await controller.inspect(picture);
+    expect(controller.state).toEqual({ kind: 'refused', reason: 'This model reads text and no pictures.' });
   });
 });

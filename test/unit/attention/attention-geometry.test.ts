@@ -84,7 +84,7 @@ describe('the heatmap', () => {
 
   it('moves by keys and stays inside', () => {
     const moves = ['ArrowUp', 'ArrowLeft', 'End', 'PageDown', 'Home', 'x'].map((key) =>
-      cursorAfterKey({ query: 3, key: 0 }, 6, key),
+      cursorAfterKey({ query: 3, key: 0 }, { queries: 6, keys: 6, isCausal: true }, key),
     );
     expect(moves).toEqual([
       { query: 2, key: 0 },

@@ -9,6 +9,7 @@ import { formatBytes, formatDuration, formatRate, speedOf } from '../../../src/s
 const model: ModelInfo = {
   modelId: 'tiny',
   modelName: 'Tiny',
+  kind: 'decoder',
   device: 'webgpu',
   deviceReason: 'The adapter agrees with WASM to 2e-5.',
   runtime: 'ort',

@@ -6,6 +6,7 @@ import { AppError, throwIfAborted } from '../../../src/shared/app-error.ts';
 import type { AttentionSpec, Cache, Decoder, LayerTap } from '../decoder.ts';
 import { nextTask } from '../runtime/next-task.ts';
 import { forEachRow, type HeadShape } from './attention-rows.ts';
+import { drawThumbnail } from './thumbnail.ts';
 
 export interface InspectionOptions {
   readonly signal?: AbortSignal;
@@ -136,20 +137,7 @@ export class Inspection {
 
   #thumbnail(layer: number, head: number, size: number, pixels: Uint8Array): void {
     const n = this.tokens;
-    const columnMax = new Float32Array(size);
-    this.#rows(layer, head, (query, row, firstKey) => {
-      columnMax.fill(0);
-      for (let j = 0; j < row.length; j++) {
-        const [from, to] = cells(firstKey + j, n, size);
-        for (let column = from; column < to; column++) columnMax[column] = Math.max(columnMax[column]!, row[j]!);
-      }
-      const [top, bottom] = cells(query, n, size);
-      for (let line = top; line < bottom; line++)
-        for (let column = 0; column < size; column++) {
-          const at = line * size + column;
-          pixels[at] = Math.max(pixels[at]!, Math.round(columnMax[column]! * 255));
-        }
-    });
+    drawThumbnail({ queries: n, keys: n, size }, (onRow) => this.#rows(layer, head, onRow), pixels);
   }
 
   #rows(layer: number, head: number, onRow: (query: number, weights: Float32Array, firstKey: number) => void): void {
@@ -159,9 +147,4 @@ export class Inspection {
       throw new AppError('bad-input', `There is no head ${head} in layer ${layer}.`);
     forEachRow(tap, this.#shape, this.#specs[layer]!, head, onRow);
   }
-}
-
-/** The cells of a line of `size` that token `index` of `n` overlaps: from inclusive, to exclusive. */
-function cells(index: number, n: number, size: number): [number, number] {
-  return [Math.floor((index * size) / n), Math.ceil(((index + 1) * size) / n)];
 }

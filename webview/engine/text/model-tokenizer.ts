@@ -28,6 +28,8 @@ export class ModelTokenizer {
   readonly bytes: readonly Uint8Array[];
   /** Ids that go before every text (`<s>` in many models). */
   readonly prefixIds: readonly number[];
+  /** Ids that go behind a text that is whole (`</s>`, `[SEP]`): what is to be continued has none. */
+  readonly suffixIds: readonly number[];
   readonly #tokenizer: Tokenizer;
   readonly #spelling: Spelling;
   readonly #normalisedAdded: AddedTokenFinder;
@@ -54,7 +56,7 @@ export class ModelTokenizer {
       silent: new Set(special.map((token) => token.id)),
       endOfWord: this.#tokenizer.model?.end_of_word_suffix,
     });
-    this.prefixIds = this.#readPrefix();
+    [this.prefixIds, this.suffixIds] = this.#readAround();
   }
 
   get specialContents(): string[] {
@@ -95,12 +97,14 @@ export class ModelTokenizer {
     }
   }
 
-  /** What the post-processor puts before a text; what it puts after would end it. */
-  #readPrefix(): number[] {
+  /** What the post-processor puts before and after a text. */
+  #readAround(): [number[], number[]] {
     const probe = '\u{10ffff}';
     const tokens = this.#tokenizer.post_processor?.([probe], null, true).tokens ?? [];
-    const names = tokens.slice(0, Math.max(0, tokens.indexOf(probe)));
-    return names.flatMap((name) => [...this.specials.values()].find(({ content }) => content === name)?.id ?? []);
+    const at = tokens.indexOf(probe);
+    const idsOf = (names: readonly string[]) =>
+      names.flatMap((name) => [...this.specials.values()].find(({ content }) => content === name)?.id ?? []);
+    return at < 0 ? [[], []] : [idsOf(tokens.slice(0, at)), idsOf(tokens.slice(at + 1))];
   }
 
   /** What a token spells inside a text: WordPiece's spaces are between its tokens, not in them. */

@@ -67,6 +67,15 @@ export class TextCodec {
     };
   }
 
+  /** A text that is whole, with what the tokenizer puts before and behind it; ids as they are. */
+  encodeWhole(input: PromptInput): EncodedPrompt {
+    const encoded = this.encode(input);
+    if (input.kind === 'ids') return encoded;
+    const { length } = encoded.text;
+    const suffix = this.#tokenizer.suffixIds.map((id) => this.#toToken({ id, start: length, end: length }));
+    return { ...encoded, tokens: [...encoded.tokens, ...suffix] };
+  }
+
   /** The prompt and ids that follow it, as one. */
   encodeWith(input: PromptInput, continuation: readonly number[]): EncodedPrompt {
     const prompt = this.encode(input);
