@@ -81,7 +81,10 @@ export async function openOwnRuntime(
   const decoder = await openSimdDecoder(
     { plan, externalData, kernels: machine ?? (await single()), contextLength: contextLengthOf(config) },
     { arithmetic, cachePrecision, cacheLimitBytes, onProgress, ...(signal && { signal }) },
-  );
+  ).catch((thrown: unknown) => {
+    machine?.close();
+    throw thrown;
+  });
   onProgress({ phase: 'compile', done: 2, total: 2, message: 'The model is ready' });
   const how = [
     isRelaxed ? 'relaxed SIMD' : 'SIMD',
