@@ -12,8 +12,9 @@ export function logSoftmax(logits: ArrayLike<number>): Float64Array<ArrayBuffer>
   if (largest === -Infinity) refuse('No token is possible.');
   let sum = 0;
   for (let id = 0; id < logits.length; id++) sum += Math.exp(logits[id]! - largest);
-  const logSum = largest + Math.log(sum);
-  return Float64Array.from(logits, (logit) => logit - logSum);
+  const logSum = Math.log(sum);
+  // In this order: beside a logit of 1e30 the logarithm of the sum would be lost.
+  return Float64Array.from(logits, (logit) => logit - largest - logSum);
 }
 
 /** -Σ p log2 p of ln p, in bits, 0..log2(length). */
@@ -44,8 +45,9 @@ export function jensenShannonBits(p: ArrayLike<number>, q: ArrayLike<number>): n
   for (let index = 0; index < p.length; index++) {
     const [a, b] = [p[index]!, q[index]!];
     const middle = (a + b) / 2;
-    if (a > 0) nats += (a * Math.log(a / middle)) / 2;
-    if (b > 0) nats += (b * Math.log(b / middle)) / 2;
+    const ofA = a > 0 ? a * Math.log(a / middle) : 0;
+    const ofB = b > 0 ? b * Math.log(b / middle) : 0;
+    nats += (ofA + ofB) / 2;
   }
   return Math.min(1, Math.max(0, nats / Math.LN2));
 }
