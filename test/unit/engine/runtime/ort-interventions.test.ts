@@ -21,7 +21,7 @@ async function openBoth(name: string): Promise<{ ort: Decoder; simd: Decoder; to
     {
       ...{ graph, graphPath: 'model.onnx', externalData: [], ortWasm: async () => readOrtWasm() },
       config: JSON.parse(readFileSync(new URL(`${name}/config.json`, folder), 'utf8')),
-      kernels: { relaxed: never, plain: never },
+      kernels: { relaxed: never, plain: never, relaxedThreads: never, plainThreads: never },
     },
     { device: 'wasm', runtime: 'ort', cacheLimitBytes: 2 ** 26, modelId: name, onProgress: () => {} },
   );

@@ -68,6 +68,10 @@ async function workThrough(decoder: SimdDecoder, prompt: readonly number[]) {
   cache.crop(2);
   await forward(prompt.slice(0, 5), { gates, taps: layers, tapOutputs: true });
   await forward([prompt[0]!], { gates, taps: layers, tapOutputs: true, arithmetic: 'float32' });
+  const rows = Float32Array.from({ length: 2 * decoder.headDim }, (_, i) => Math.sin(i));
+  const patches = [{ layer: 0, head: decoder.heads - 1, how: 'replace', at: cache.length, rows }] as const;
+  const cuts = [{ query: cache.length + 1, key: 0, layers: [0, decoder.layers - 1] }] as const;
+  await forward(prompt.slice(0, 3), { patches, cuts });
   await forward(prompt.slice(0, 2), { logits: 'none' });
   const long = decoder.createCache();
   const many = Array.from({ length: 32 }, (_, i) => prompt[i % prompt.length]!);
