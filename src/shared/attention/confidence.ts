@@ -3,7 +3,7 @@ import { AppError } from '../app-error.ts';
 import { type AttentionMap, checkMap, positionOf, requireKind, visibleKeys } from './attention-map.ts';
 
 /**
- * Mean over queries of the largest weight of a key that is not special, 0..1; Voita et al. 2019 §4
+ * Mean over queries of the largest weight of a key that is not special, 0..1; Voita et al. 2019
  * (https://arxiv.org/abs/1905.09418), who leave the end-of-sentence token out as a key.
  *
  * `isSpecial`: of the key at an index; none by default. In self attention the rows of special queries do not count either.
@@ -40,7 +40,7 @@ export interface Locality {
 
 /**
  * The mass within a window around the query: mean over rows of Σ p over |query - key| ≤ window, as a share of the mass on
- * keys; it grows with the window up to 1. The local attention of Luong et al. 2015 §3.2 (https://arxiv.org/abs/1508.04025)
+ * keys; it grows with the window up to 1. The local attention of Luong et al. 2015 (https://arxiv.org/abs/1508.04025)
  * read as a measure. A learned sink has no distance, so the share is of the keys alone; a row with all its mass there does
  * not count. Causal and bidirectional.
  *

@@ -1,4 +1,4 @@
-/** Names for what heads do on synthetic sequences, given only where random heads of the same shape never come near. */
+/** Names for what heads do on synthetic sequences, given only above what random heads reach on the same ones. */
 import { AppError } from '../app-error.ts';
 import { type AttentionMap, checkMap, requireKind, rowOf, visibleKeys } from './attention-map.ts';
 import {
@@ -49,12 +49,12 @@ const nullTexts = 3;
 const leastQueries = 10;
 /** Gu et al. 2025 call a sink what holds more; asked of every label, because a head that does less is named by what it does not do. */
 const leastMass = 0.3;
-/** Random heads are at 0.998 where their scores deviate by 0.1. */
+/** A head of random weights is at 0.999 where its scores deviate by 0.1: nearer to uniform than this, it is uniform. */
 const uniformEntropy = 0.9995;
 
 /**
  * A labeller for heads read on these sequences: random tokens said twice (`repeatedSequences`), two or more, never one text. It
- * plants its null itself: random-weights heads on the same tokens, of widths 2 to 64 and of sharpness 0.2 to 16. A label needs
+ * plants its null itself: random-weights heads on the same tokens, of widths 1 to 64 and of sharpness 0.2 to 16. A label needs
  * its mass above the null's 99.5 % quantile and 0.3, and its rate (share of queries whose largest weight is on the relation) in
  * the upper half of what is left above the null's quantile. About a second for 10 sequences of 101 tokens, once.
  *

@@ -25,7 +25,7 @@ export interface LensLayer {
 
 /**
  * The logit lens: final norm and unembedding applied to the residual stream [width] after each layer, from the first to the
- * last, at one position. nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru; N. Belrose et al. 2023 §2,
+ * last, at one position. nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru; N. Belrose et al. 2023,
  * https://arxiv.org/abs/2303.08112. An early layer need not write in the last one's terms: a high divergence does not say that
  * the model knew nothing there.
  *
@@ -75,7 +75,7 @@ export interface AttributionInput {
 /**
  * Direct logit attribution: the final norm's mean and scale are frozen at the whole residual's, so that logits are linear in
  * the parts: Σ_i (part_i - mean part) · scale_i · u_i / σ. Elhage et al. 2021, https://transformer-circuits.pub/2021/framework;
- * Wang et al. 2023 §3. For a logit difference, subtract two tokens' columns. What a part does through later layers is not in it.
+ * Wang et al. 2023. For a logit difference, subtract two tokens' columns. What a part does through later layers is not in it.
  *
  * Throws `bad-input` for widths that differ.
  */

@@ -4,7 +4,7 @@ import { type AttentionMap, checkMap } from './attention-map.ts';
 import { jensenShannonBits } from './distributions.ts';
 import type { Alignment } from './edit-script.ts';
 
-export interface RowDifference {
+interface RowDifference {
   readonly queryA: number;
   readonly queryB: number;
   /** Jensen-Shannon divergence in bits, 0..1, over the aligned keys, the learned sink and each text's unaligned keys as one. */

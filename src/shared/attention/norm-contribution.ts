@@ -48,7 +48,7 @@ export function transformedNorms(values: ArrayLike<number>, gram: ArrayLike<numb
 
 /**
  * Norm-based contributions of one head, [query, key]: ‖α_ij f(x_j)‖ = α_ij √(v_j G v_jᵀ), 0 where masked, in units of the
- * residual stream. G. Kobayashi et al. 2020 §3, https://arxiv.org/abs/2004.10102. Causal, bidirectional and cross.
+ * residual stream. G. Kobayashi et al. 2020, https://arxiv.org/abs/2004.10102. Causal, bidirectional and cross.
  *
  * A learned sink has no value vector and adds nothing; its mass lowers the weights of the keys. The bias of the output
  * projection belongs to no key and is left out. Lengths say nothing of direction: two long vectors may cancel.

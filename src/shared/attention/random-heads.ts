@@ -19,7 +19,7 @@ export function randomHeads(count: number, seed: number): RandomHead[] {
   return Array.from({ length: count }, () => ({
     sharpness: 2 ** (random.next() * 6.5 - 2.5),
     positionShare: pick([0, 0.25, 0.5, 1]),
-    headDim: pick([0, 2, 4, 8, 16, 64]),
+    headDim: pick([0, 1, 2, 4, 8, 16, 64]),
     seed: Math.floor(random.next() * 2 ** 32),
   }));
 }

@@ -31,7 +31,7 @@ interface Matched {
 /**
  * The score of a head against a relation: a list of pairs [query, key], as rows and columns of the map. Each pair is compared
  * with all pairs of the same signed distance that are not in the relation, so that a head that looks a fixed number of tokens
- * back scores 0. E. Voita et al. 2019 §5.2 (https://arxiv.org/abs/1905.09418) compare syntactic heads with the best fixed offset;
+ * back scores 0. E. Voita et al. 2019 (https://arxiv.org/abs/1905.09418) compare syntactic heads with the best fixed offset;
  * the interval is B. Efron 1979's bootstrap (https://doi.org/10.1214/aos/1176344552) by percentile, seeded, drawing queries with
  * all their pairs, because pairs of one query share a row.
  *

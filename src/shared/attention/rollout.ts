@@ -12,7 +12,7 @@ export interface Rollout {
 }
 
 /**
- * Abnar and Zuidema 2020 §3, https://arxiv.org/abs/2005.00928: the row of the target in Π (r I + (1 - r) A_l), r = 0.5 for
+ * Abnar and Zuidema 2020, https://arxiv.org/abs/2005.00928: the row of the target in Π (r I + (1 - r) A_l), r = 0.5 for
  * the residual stream, computed as v ← r v + (1 - r) v A from the last layer to the first. O(layers · n²) time, O(n) memory.
  *
  * `layers`: one map a layer from the first to the last, each usually the mean of the layer's heads, square, all causal or all

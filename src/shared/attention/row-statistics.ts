@@ -4,21 +4,21 @@ import { type AttentionKind, type AttentionMap, checkMap, positionOf, rowOf, vis
 
 export interface RowStatistics {
   readonly rows: number;
-  /** Mean of -Σ p log2 p in bits; a learned sink is one more outcome. 0..log2(outcomes). Clark et al. 2019 §3.2. */
+  /** Mean of -Σ p log2 p in bits; a learned sink is one more outcome. 0..log2(outcomes). Clark et al. 2019. */
   readonly entropyBits: number;
   /** Mean of entropy / log2(outcomes), 0..1, over rows with two outcomes or more; undefined where there are none. */
   readonly normalisedEntropy: number | undefined;
-  /** Mean weight on the key before the query, over queries that see one. Undefined for cross attention. Clark 2019 §3.1. */
+  /** Mean weight on the key before the query, over queries that see one. Undefined for cross attention. Clark 2019. */
   readonly previous: number | undefined;
   /** Mean weight on the query itself. Undefined for cross attention. */
   readonly self: number | undefined;
-  /** Mean weight on key 0, over queries that see it; its `isSink` is `first > 0.3`. Gu et al. 2025 §3. Not the learned sink. */
+  /** Mean weight on key 0, over queries that see it; its `isSink` is `first > 0.3`. Gu et al. 2025. Not the learned sink. */
   readonly first: number | undefined;
   /** Queries that see key 0. */
   readonly firstRows: number;
-  /** Mean over rows of Σ p |query - key| / Σ p, in tokens, over keys only. Undefined for cross. Vig and Belinkov 2019 §4.3. */
+  /** Mean over rows of Σ p |query - key| / Σ p, in tokens, over keys only. Undefined for cross. Vig and Belinkov 2019. */
   readonly meanDistance: number | undefined;
-  /** Mean of the largest weight of a key, 0..1. Voita et al. 2019 §4, special keys included. */
+  /** Mean of the largest weight of a key, 0..1. Voita et al. 2019, special keys included. */
   readonly confidence: number;
   /** Mean mass on the learned sink; 0 where the head has none. */
   readonly learnedSink: number;
@@ -97,7 +97,7 @@ export function rowStatisticsOf(map: AttentionMap): RowStatistics {
 
 /**
  * The entropy of one row in bits: -Σ p log2 p over the visible keys and the learned sink, 0..log2(outcomes).
- * Clark et al. 2019 §3.2. Any kind of attention.
+ * Clark et al. 2019. Any kind of attention.
  */
 export function rowEntropyBits(row: ArrayLike<number>, sink = 0): number {
   return sumRow(row, 0, sink).entropyBits;
@@ -135,11 +135,11 @@ class Mean {
   }
 }
 
-/** Gu et al. 2025 §3: a head whose mean weight on the first token is above this attends to a sink. */
-export const sinkEpsilon = 0.3;
+/** Gu et al. 2025: a head whose mean weight on the first token is above this attends to a sink. */
+const sinkEpsilon = 0.3;
 
 /**
- * The share of heads whose mean weight on the first token is above ε, 0..1. Gu et al. 2025 §3, ε = 0.3, k = 1; the paper
+ * The share of heads whose mean weight on the first token is above ε, 0..1. Gu et al. 2025, ε = 0.3, k = 1; the paper
  * takes texts of 64 tokens, and the mean falls with the length of the text for a head without a sink. `first`: one value a head,
  * `RowStatistics.first`. Causal, bidirectional and cross. Mass on a learned sink is not counted.
  */

@@ -83,7 +83,7 @@ export interface GroupedMap {
 
 /**
  * A map between groups: weights are summed over the keys of a group and averaged over the queries of a group, so that rows stay
- * distributions. K. Clark et al. 2019 §4.1, https://arxiv.org/abs/1906.04341. A group without queries has a row of 0. In a causal
+ * distributions. K. Clark et al. 2019, https://arxiv.org/abs/1906.04341. A group without queries has a row of 0. In a causal
  * map a group's row holds mass on itself and on what its later tokens see. Causal, bidirectional and cross.
  *
  * Throws `bad-input` where the groups are not those of the map's tokens.

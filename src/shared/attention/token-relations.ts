@@ -5,8 +5,8 @@ import { type AttentionMap, checkMap, positionOf, requireKind, visibleKeys } fro
 /** The keys that belong to the query at a position; none where the relation says nothing about it. */
 export type Relation = (position: number) => readonly number[];
 
-export const previousToken: Relation = (position) => (position > 0 ? [position - 1] : []);
-export const sameToken: Relation = (position) => [position];
+const previousToken: Relation = (position) => (position > 0 ? [position - 1] : []);
+const sameToken: Relation = (position) => [position];
 
 /** Earlier positions that hold the same token. `tokens`: [position] token ids. */
 export function earlierDuplicates(tokens: readonly number[]): Relation {
@@ -66,20 +66,20 @@ export function relatedMass(map: AttentionMap, relation: Relation): TokenScore {
 }
 
 /**
- * Mean weight on the token right before, 0..1. Clark et al. 2019 §3.1, https://arxiv.org/abs/1906.04341; Elhage et al. 2021,
+ * Mean weight on the token right before, 0..1. Clark et al. 2019, https://arxiv.org/abs/1906.04341; Elhage et al. 2021,
  * https://transformer-circuits.pub/2021/framework. Causal and bidirectional; the first token does not count.
  */
 export function previousTokenScore(map: AttentionMap): TokenScore {
   return relatedMass(map, previousToken);
 }
 
-/** Mean weight on the query itself, 0..1. Clark et al. 2019 §3.1. Causal and bidirectional. */
+/** Mean weight on the query itself, 0..1. Clark et al. 2019. Causal and bidirectional. */
 export function selfScore(map: AttentionMap): TokenScore {
   return relatedMass(map, sameToken);
 }
 
 /**
- * Mean mass on earlier occurrences of the query's own token, itself left out, 0..1. Wang et al. 2023 §3
+ * Mean mass on earlier occurrences of the query's own token, itself left out, 0..1. Wang et al. 2023
  * (https://arxiv.org/abs/2211.00593). Causal and bidirectional. `tokens`: [key] token ids.
  */
 export function duplicateTokenScore(map: AttentionMap, tokens: readonly number[]): TokenScore {

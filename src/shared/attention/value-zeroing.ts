@@ -14,10 +14,10 @@ export interface ValueZeroing {
 export type RunWithZeroedValue = (zeroed: number | undefined, signal?: AbortSignal) => Promise<ArrayLike<number>>;
 
 /** One run a token, each of the whole text: more is minutes in a webview. */
-export const valueZeroingLimit = 256;
+const valueZeroingLimit = 256;
 
 /**
- * H. Mohebbi et al. 2023 §3, https://arxiv.org/abs/2301.12971: C_ij = cos-distance(x̃_i with v_j = 0, x̃_i), each row divided
+ * H. Mohebbi et al. 2023, https://arxiv.org/abs/2301.12971: C_ij = cos-distance(x̃_i with v_j = 0, x̃_i), each row divided
  * by its sum. The attention weights stay as they are; a learned sink keeps its mass, having no value to zero. Works for
  * whatever the callback runs: one layer, as in the paper, or all. n + 1 runs, O(n²) memory. Self attention, causal (columns
  * after the row are 0) or bidirectional.

@@ -8,7 +8,7 @@ import { inductionScore, repeatedSequences } from '../../../../src/shared/attent
 import { rowStatisticsOf } from '../../../../src/shared/attention/row-statistics.ts';
 import { duplicateTokenScore } from '../../../../src/shared/attention/token-relations.ts';
 import { capture, ints, openTapped } from '../../support/tapped-run.ts';
-import { softmaxHead } from './random-maps.ts';
+import { pointMap, softmaxHead } from './random-maps.ts';
 
 const folders = ['planted-induction', 'planted-previous-token', 'planted-sink'];
 const labelOf: Record<string, HeadLabel> = {
@@ -118,4 +118,46 @@ test.each([1, 2, 3, 4, 5])('100 random heads, seed %d: no label', (seed) => {
     ).labels;
   });
   expect(labels.flat()).toEqual([]);
+});
+
+const labelSequences = repeatedSequences(optionsOf(11, 42));
+
+test.each<[HeadLabel, 'causal' | 'bidirectional', (query: number) => number]>([
+  ['previous-token', 'bidirectional', (query) => Math.max(0, query - 1)],
+  ['self', 'bidirectional', (query) => query],
+  ['sink', 'bidirectional', () => 0],
+  ['duplicate-token', 'bidirectional', (query) => (query > 11 ? query - 11 : query)],
+  ['induction', 'causal', (query) => Math.max(0, query - 10)],
+])('a point head of kind %s, %s', (label, kind, keyOf) => {
+  const maps = labelSequences.map(({ tokens }) => pointMap(kind, tokens.length, keyOf));
+  // Before the repeat, this induction head has only the first token to look at: half of its queries, so no sink.
+  expect(labelHeads([maps], labelSequences, { kind })[0]!.labels).toEqual([label]);
+});
+
+test('mass on a learned sink is reported, and takes a label away', () => {
+  const labeller = createHeadLabeller(labelSequences);
+  const headWith = (sink: number) =>
+    labelSequences.map(({ tokens: { length } }): AttentionMap => {
+      const point = pointMap('causal', length, (query) => Math.max(0, query - 1));
+      const weights = Array.from(point.weights, (weight) => weight * (1 - sink));
+      return { ...point, weights, sinks: new Array<number>(length).fill(sink) };
+    });
+  expect(labeller.label(headWith(0.2))).toMatchObject({
+    labels: ['previous-token'],
+    learnedSink: expect.closeTo(0.2, 6),
+  });
+  expect(labeller.label(headWith(0.6))).toMatchObject({ labels: [], learnedSink: expect.closeTo(0.6, 6) });
+});
+
+test('what no label can rest on is refused', () => {
+  expect(() => createHeadLabeller(labelSequences.slice(0, 1))).toThrow('never rests on one');
+  const distinct = [0, 1].map(() => ({ tokens: vocabulary }));
+  expect(() => createHeadLabeller(distinct)).toThrow('repeat too little');
+  expect(() => createHeadLabeller(labelSequences, { nulls: 5 })).toThrow('5 random heads');
+  const labeller = createHeadLabeller(labelSequences);
+  expect(() => labeller.label([])).toThrow('0 maps for 10');
+  const foreign = labelSequences.map(() => pointMap('causal', 4, () => 0));
+  expect(() => labeller.label(foreign)).toThrow('not of 23 tokens');
+  const other = labelSequences.map(() => pointMap('bidirectional', 23, () => 0));
+  expect(() => labeller.label(other)).toThrow('not defined for bidirectional');
 });

@@ -98,7 +98,7 @@ export function softmaxHead(
   const model = 16;
   const matrix = (rows: number, columns: number) =>
     Array.from({ length: rows }, () => Array.from({ length: columns }, () => normalFrom(random) / Math.sqrt(rows)));
-  const [tokens, positions] = [matrix(64, model), matrix(64, model)];
+  const [tokens, positions] = [matrix(128, model), matrix(128, model)];
   const [queryWeights, keyWeights] = [matrix(model, width), matrix(model, width)];
   const project = (x: readonly number[], weights: readonly (readonly number[])[], column: number) =>
     x.reduce((sum, value, row) => sum + value * weights[row]![column]!, 0);
