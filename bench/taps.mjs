@@ -2,7 +2,8 @@
  * `npm run bench:taps [-- --json] [--rounds N]`
  *
  * What taps, gates, patches and cuts cost while they are off: the shipped kernels against a build without them, with
- * the bundled model, each in a headless Chromium, in turns over several rounds. Prints the ratio of the times (1.01: one
+ * the bundled model, each in a headless Chromium, in turns over several rounds. Where memory happens to lie makes a browser
+ * some percent faster or slower, so both are opened anew for every fourth round, either first in turn. Prints the ratio of the times (1.01: one
  * percent more) for decoding at 64 tokens and for a prompt of 256, with its quartiles, or with `--json` one line.
  */
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -16,8 +17,9 @@ import { readPrompts } from './decode/prompts.mjs';
 
 const tokenizer = new URL('../media/models/SmolLM2-135M-Instruct/tokenizer.json', import.meta.url);
 const steps = 24;
+const roundsOfABrowser = 4;
 
-/** @typedef {import('./decode/engine-side.mjs').EngineSide} EngineSide */
+/** @typedef {{decode64: number[], prefill256: number[]}} Ratios */
 
 async function main() {
   const { values } = parseArgs({
@@ -26,15 +28,19 @@ async function main() {
   const rounds = Number(values.rounds);
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds takes a whole number from 1.');
   const folders = [await buildBenchDist()];
-  /** @type {EngineSide[]} */
-  const sides = [];
+  /** @type {Ratios} */
+  const ratios = { decode64: [], prefill256: [] };
   try {
     folders.push(await withoutInspection(String(folders[0])));
-    for (const folder of folders) sides.push(await openEngineSide('simd', folder));
-    const ratios = await measure(/** @type {[EngineSide, EngineSide]} */ (sides), rounds);
-    console.log(values.json ? JSON.stringify(ratios) : toTable(ratios));
+    for (let round = 0; round < rounds; round += roundsOfABrowser) {
+      process.stderr.write(`Round ${round + 1} of ${rounds}\n`);
+      const isTurned = (round / roundsOfABrowser) % 2 === 1;
+      await measure(isTurned ? folders.toReversed() : folders, isTurned, ratios);
+    }
+    const { decode64, prefill256 } = ratios;
+    const summary = { decode64: quartiles(decode64), prefill256: quartiles(prefill256), rounds: decode64.length };
+    console.log(values.json ? JSON.stringify(summary) : toTable(summary));
   } finally {
-    for (const side of sides) await side.close();
     for (const folder of folders) await rm(folder, { recursive: true, force: true });
   }
 }
@@ -48,30 +54,32 @@ async function withoutInspection(dist) {
 }
 
 /**
- * @param {[shipped: EngineSide, without: EngineSide]} sides
- * @param {number} rounds
+ * @param {readonly string[]} folders  Of the shipped build and of the one without, or the other way round.
+ * @param {boolean} isTurned
+ * @param {Ratios} ratios  Of the shipped one to the other; more are added.
  */
-async function measure(sides, rounds) {
+async function measure(folders, isTurned, { decode64, prefill256 }) {
   const prompts = await readPrompts(fileURLToPath(tokenizer));
-  const [shipped, without] = sides;
-  for (const side of sides) await side.run(prompts(64, 9002), 8); // warm-up
-  const ratios = { decode64: /** @type {number[]} */ ([]), prefill256: /** @type {number[]} */ ([]) };
-  for (let round = 0; round < rounds; round++) {
-    process.stderr.write(`Round ${round + 1} of ${rounds}\n`);
-    const order = round % 2 === 0 ? sides : [without, shipped];
-    /** @type {Map<EngineSide, {decode: number, prefill: number}>} */
-    const times = new Map();
-    for (const side of order) {
-      const { decodeMs } = await side.run(prompts(64, round), steps);
-      const { prefillMs } = await side.run(prompts(256, round), 0);
-      times.set(side, { decode: decodeMs, prefill: prefillMs });
+  /** @type {import('./decode/engine-side.mjs').EngineSide[]} */
+  const sides = [];
+  try {
+    for (const folder of folders) sides.push(await openEngineSide('simd', folder));
+    for (const side of sides) await side.run(prompts(64, 9002), 8); // warm-up
+    for (let round = 0; round < roundsOfABrowser; round++) {
+      const times = [];
+      for (const side of sides) {
+        const { decodeMs } = await side.run(prompts(64, round), steps);
+        const { prefillMs } = await side.run(prompts(256, round), 0);
+        times.push({ decodeMs, prefillMs });
+      }
+      const [shipped, without] = isTurned ? times.toReversed() : times;
+      if (!shipped || !without) throw new Error('A side was not measured.');
+      decode64.push(shipped.decodeMs / without.decodeMs);
+      prefill256.push(shipped.prefillMs / without.prefillMs);
     }
-    const [a, b] = [times.get(shipped), times.get(without)];
-    if (!a || !b) throw new Error('A side was not measured.');
-    ratios.decode64.push(a.decode / b.decode);
-    ratios.prefill256.push(a.prefill / b.prefill);
+  } finally {
+    for (const side of sides) await side.close();
   }
-  return { decode64: quartiles(ratios.decode64), prefill256: quartiles(ratios.prefill256), rounds };
 }
 
 /** @param {number[]} values */
@@ -81,7 +89,7 @@ function quartiles(values) {
   return { median: at(0.5), from: at(0.25), to: at(0.75) };
 }
 
-/** @param {Awaited<ReturnType<typeof measure>>} ratios */
+/** @param {{decode64: ReturnType<typeof quartiles>, prefill256: ReturnType<typeof quartiles>, rounds: number}} ratios */
 function toTable({ decode64, prefill256, rounds }) {
   const line = (/** @type {string} */ name, /** @type {typeof decode64} */ { median, from, to }) =>
     `${name}  ${median.toFixed(3)} (${from.toFixed(3)} to ${to.toFixed(3)})`;

@@ -201,8 +201,20 @@ function weighKeys(step: AttentionWords, key: i32, head: i32, query: i32, keys: 
     const seen = firstSeen(step, position);
     if (step.softcap) capScores(weights, step.softcap);
     if (key < seen || key + pageTokens - 1 > position) maskScores(weights, key, seen, position);
-    if (canInspect && block.cuts) cutKeys(block.cuts, position + block.shift, headOf(step, head, query + <i32>i), key, weights);
-    store<f32>(scratch.factors + at, weigh(weights, scratch.greatest + at, scratch.weightSums + at));
+  }
+  // In a loop of its own: a call in the loop above costs registers in every run, also where nothing is cut.
+  if (canInspect && block.cuts) cutScores(step, key, head, query, first);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const at = (slot + i) << 2;
+    store<f32>(scratch.factors + at, weigh(first + (i << 7), scratch.greatest + at, scratch.weightSums + at));
+  }
+}
+
+function cutScores(step: AttentionWords, key: i32, head: i32, query: i32, first: usize): void {
+  const count = min(4, block.count - query);
+  for (let i = 0; i < count; i++) {
+    const position = load<i32>(scratch.positions + (<usize>(head * block.slots + query + i) << 2));
+    cutKeys(block.cuts, position + block.shift, headOf(step, head, query + i), key, first + (<usize>i << 7));
   }
 }
 
@@ -232,6 +244,8 @@ function finish(step: AttentionWords, run: MachineState, segment: Segment): void
     for (let head = 0; head < block.heads; head++)
       finishQuery(step, run, row, (block.firstHead + head) * group + inGroup, head * block.slots + i);
   }
+  const patches = canInspect ? indexOf(run.patches, step.layer) : 0;
+  if (patches) patch(step, patches, segment);
 }
 
 function finishQuery(step: AttentionWords, run: MachineState, row: i32, head: i32, slot: i32): void {
@@ -243,6 +257,17 @@ function finishQuery(step: AttentionWords, run: MachineState, row: i32, head: i3
     const at = <usize>dim << 2;
     storeLanes(to + at, f32x4.mul(v128.load(sums + at), f32x4.splat(factor)), step.headDim - dim);
   }
-  const patches = canInspect ? indexOf(run.patches, step.layer) : 0;
-  if (patches) patchOutput(patches, step, row, head, to);
+}
+
+/** As `finish`, of what it has written. */
+function patch(step: AttentionWords, patches: usize, segment: Segment): void {
+  const group = step.heads / step.kvHeads;
+  for (let i = 0; i < block.count; i++) {
+    const row = segment.firstRow + (block.first + i) / group;
+    for (let inBlock = 0; inBlock < block.heads; inBlock++) {
+      const head = headOf(step, inBlock, i);
+      const to = step.to + ((<usize>row * step.toStride + head * step.headDim) << 2);
+      patchOutput(patches, step, row, head, to);
+    }
+  }
 }

@@ -26,8 +26,8 @@ const planAt: usize = 128;
 const rowsAt: usize = 132;
 const stateAt: usize = 136;
 
-/** About 20 microseconds: less than it takes to wake a thread, more than most steps of one token differ by. */
-const spins = 4_000;
+/** Some 200 microseconds: to sleep and be woken 400 times a token takes longer than the token itself. */
+const spins = 60_000;
 /** A thread that does not come within this time 4 times over is taken for dead. */
 const patienceNs: i64 = 2_500_000_000;
 const mostPatience = 4;
