@@ -108,7 +108,15 @@ test('a vision model: the patches of a picture, chosen in the Explorer', async (
   await host.run('workbench.view.explorer');
   const file = host.page.locator('.explorer-folders-view .monaco-list-row').filter({ hasText: 'cat.png' });
   await file.click({ ...patient, button: 'right' });
-  await host.page.getByRole('menuitem', { name: 'Inspect Attention of Image' }).click(patient);
+  const item = host.page.getByRole('menuitem', { name: 'Inspect Attention of Image' });
+  await item.waitFor(patient);
+  // A menu takes no click in the moment in which it opens.
+  await expect
+    .poll(async () => {
+      await item.click({ timeout: 2_000 }).catch(() => {});
+      return item.count();
+    }, patient)
+    .toBe(0);
   const panel = await openPanel();
   await expect.poll(() => panel.locator('.patch').count(), patient).toBe(16);
   expect(await panel.locator('h2').innerText()).toBe('cat.png');
