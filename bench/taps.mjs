@@ -2,9 +2,10 @@
  * `npm run bench:taps [-- --json] [--rounds N]`
  *
  * What taps, gates, patches and cuts cost while they are off: the shipped kernels against a build without them, with
- * the bundled model, each in a headless Chromium, in turns over several rounds. Where memory happens to lie makes a browser
- * some percent faster or slower, so both are opened anew for every fourth round, either first in turn. Prints the ratio of the times (1.01: one
- * percent more) for decoding at 64 tokens and for a prompt of 256, with its quartiles, or with `--json` one line.
+ * the bundled model, each in a headless Chromium, in turns over several rounds. Where memory happens to lie makes a
+ * browser some percent faster or slower, so both are opened anew for every fourth round, either first in turn. Prints
+ * the ratio of the times (1.01: one percent more) for decoding at 64 tokens and for a prompt of 256, with its quartiles,
+ * or with `--json` one line.
  */
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

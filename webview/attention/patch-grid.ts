@@ -3,40 +3,25 @@ import { html, nothing, type PropertyValues } from 'lit';
 import { formatWeight, levelOf } from '../../src/shared/attention/levels.ts';
 import type { PanelToken } from '../../src/shared/attention-contract.ts';
 import type { PictureLayout } from '../../src/shared/engine-contract.ts';
-import { PageElement, send } from '../ui/page-element.ts';
 import { tokenAfterKey } from './patch-geometry.ts';
+import { TokenButtons } from './token-buttons.ts';
 
-export class AttentionPatchGrid extends PageElement {
+export class AttentionPatchGrid extends TokenButtons {
   static override properties = {
     picture: { attribute: false },
     pixels: { attribute: false },
-    tokens: { attribute: false },
-    weights: { attribute: false },
-    marked: { type: Number },
-    focused: { type: Number },
   };
 
   declare picture: PictureLayout;
   /** [row, column, RGBA]; absent until they come. */
   declare pixels: Uint8Array | undefined;
-  declare tokens: readonly PanelToken[];
-  /** One a token: absent where it has none. */
-  declare weights: readonly (number | undefined)[];
-  declare marked: number | undefined;
-  /** The one token that Tab reaches; arrow keys go on from there. */
-  declare focused: number;
-
-  constructor() {
-    super();
-    this.focused = 0;
-  }
 
   override render() {
     const { picture, tokens } = this;
     const { rows, columns, firstPatch, width, height } = picture;
     const before = tokens.slice(0, firstPatch);
     const patches = tokens.slice(firstPatch, firstPatch + rows * columns);
-    return html`<div class="patch-grid" role="group" aria-label="Patches of the picture" @click=${this.#onClick} @keydown=${this.#onKey}>
+    return html`<div class="patch-grid" role="group" aria-label="Patches of the picture" @click=${this.onClick} @keydown=${this.onKey}>
       ${before.length === 0 ? nothing : html`<div class="before">${before.map((token, index) => this.#token(token, index, 'token is-special'))}</div>`}
       <div class=${this.weights.length > 0 ? 'picture is-shaded' : 'picture'} style=${`aspect-ratio: ${width} / ${height}`}>
         <canvas width=${width} height=${height} aria-hidden="true"></canvas>
@@ -66,19 +51,7 @@ export class AttentionPatchGrid extends PageElement {
     >${kind === 'patch' ? nothing : html`<bdi>${token.label}</bdi>`}</button>`;
   }
 
-  readonly #onClick = (event: Event): void => {
-    const button = (event.target as Element).closest<HTMLElement>('[data-token]');
-    if (!button) return;
-    this.focused = Number(button.dataset.token);
-    send(this, 'token-choose', this.focused);
-  };
-
-  readonly #onKey = (event: KeyboardEvent): void => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const next = tokenAfterKey(this.focused, this.picture, event.key);
-    if (next === undefined) return;
-    event.preventDefault();
-    this.focused = next;
-    this.querySelector<HTMLElement>(`[data-token="${next}"]`)?.focus();
-  };
+  protected override afterKey(key: string): number | undefined {
+    return tokenAfterKey(this.focused, this.picture, key);
+  }
 }

@@ -1,5 +1,5 @@
 /** What the fused attention operators have in common: layouts of their inputs, and the steps that they do inside. */
-import type { Axis, AxisRole, HeadTensor, ScoreStep, SideTensor } from './attention-site.ts';
+import type { Axis, AxisRole, HeadTensor, Refusal, ScoreStep, SideTensor } from './attention-site.ts';
 import { Atom, countOf, leavesOf, namedAxes } from './axis-atoms.ts';
 import type { GraphReading } from './graph-reading.ts';
 import { operandSource } from './operand-walk.ts';
@@ -79,3 +79,18 @@ export function sizeAt(tensor: WiredTensor | undefined, axis: number, reading: G
 export const noHeads = { refused: 'it does not say how many heads it has' };
 export const noSize = { refused: 'the size of its heads does not follow from the graph' };
 export const noQuery = { refused: 'it lacks its queries or its result' };
+
+/** Lengths [batch] or with starts behind them, or 1 for keys that count: [batch, key] or [batch, query, key]. */
+export function paddingMask(
+  node: WiredNode,
+  mask: WiredTensor | undefined,
+  reading: GraphReading,
+): ScoreStep<WiredTensor>[] | Refusal {
+  if (!mask) return [];
+  const fill = floatOf(node, 'mask_filter_value', -10_000);
+  const rank = reading.facts(mask).shape?.length;
+  if (rank === 1) return [{ op: 'range', bounds: { tensor: mask, axes: [] }, fill }];
+  const tokens = rank === 2 ? [whole('key')] : rank === 3 ? [whole('query'), whole('key')] : undefined;
+  if (!tokens) return { refused: `its padding mask has ${rank ?? 'an unknown number of'} axes` };
+  return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];
+}

@@ -4,13 +4,14 @@
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention and
  * #com.microsoft.QAttention
  */
-import type { Axis, HeadTensor, ProjectionCodes, ScoreStep } from './attention-site.ts';
+import type { Axis, HeadTensor, ProjectionCodes } from './attention-site.ts';
 import {
   added,
   headAxes,
   noHeads,
   noQuery,
   noSize,
+  paddingMask,
   pick,
   scaleOf,
   scoreAxes,
@@ -18,8 +19,8 @@ import {
   times,
   whole,
 } from './fused-parts.ts';
-import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
-import { floatOf, intOf, intsOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
+import type { FoundAttention, Recogniser } from './graph-reading.ts';
+import { intOf, intsOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
 
 interface Positions {
   readonly mask: number;
@@ -54,7 +55,7 @@ export const recogniseMicrosoftAttention: Recogniser = (node, reading) => {
     intsOf(node, 'qkv_hidden_sizes') ?? (columns === undefined ? [] : [columns / 3, columns / 3, columns / 3]);
   if (sizes.length !== 3 || sizes.some((size) => size % heads !== 0)) return noSize;
   const headDim = sizes[0]! / heads;
-  const mask = maskSteps(node, at(input.mask), reading);
+  const mask = paddingMask(node, at(input.mask), reading);
   const codes = codesOf(node, input);
   if ('refused' in mask) return mask;
 
@@ -112,22 +113,6 @@ export const recogniseMicrosoftAttention: Recogniser = (node, reading) => {
   };
   return found;
 };
-
-/** Lengths [batch] or with starts behind them, or 1 for keys that count: [batch, key] or [batch, query, key]. */
-function maskSteps(
-  node: WiredNode,
-  mask: WiredTensor | undefined,
-  reading: GraphReading,
-): ScoreStep<WiredTensor>[] | { refused: string } {
-  if (!mask) return [];
-  const fill = floatOf(node, 'mask_filter_value', -10_000);
-  const shape = reading.facts(mask).shape;
-  const tokens =
-    shape?.length === 2 ? [whole('key')] : shape?.length === 3 ? [whole('query'), whole('key')] : undefined;
-  if (tokens) return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];
-  if (shape?.length !== 1) return { refused: `its mask has ${shape?.length ?? 'an unknown number of'} axes` };
-  return [{ op: 'range', bounds: { tensor: mask, axes: [] }, fill }];
-}
 
 function codesOf({ inputs }: WiredNode, { codes }: Positions): ProjectionCodes<WiredTensor> | undefined {
   if (!codes) return undefined;

@@ -2,7 +2,7 @@
  * MultiHeadAttention of ONNX Runtime: queries, keys and values projected before, apart or packed.
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MultiHeadAttention
  */
-import type { HeadTensor, ScoreStep } from './attention-site.ts';
+import type { HeadTensor } from './attention-site.ts';
 import {
   added,
   cached,
@@ -10,6 +10,7 @@ import {
   noHeads,
   noQuery,
   noSize,
+  paddingMask,
   pick,
   scaleOf,
   scoreAxes,
@@ -19,7 +20,7 @@ import {
   whole,
 } from './fused-parts.ts';
 import type { FoundAttention, GraphReading, Recogniser } from './graph-reading.ts';
-import { floatOf, intOf, outputOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
+import { intOf, outputOf, type WiredNode, type WiredTensor } from './wired-graph.ts';
 
 /** Positions of its inputs. */
 const input = { query: 0, key: 1, value: 2, bias: 3, mask: 4, scores: 5, pastKey: 6, pastValue: 7 } as const;
@@ -36,7 +37,7 @@ export const recogniseMultiHead: Recogniser = (node, reading) => {
   const headDim = rank === 5 ? sizeAt(query, -1, reading) : width === undefined ? undefined : width / heads;
   const scale = scaleOf(node, headDim);
   if (headDim === undefined || scale === undefined) return noSize;
-  const mask = maskSteps(node, reading);
+  const mask = paddingMask(node, at(input.mask), reading);
   if ('refused' in mask) return mask;
 
   const parts = { node, heads, headDim, reading };
@@ -125,16 +126,4 @@ function biasOf({ node, heads, headDim }: Parts, index: number): Pick<HeadTensor
       axes: [{ parts: [{ role: 'head', size: heads }, { role: 'dim' }], offset: index * length, ...known }],
     },
   };
-}
-
-/** Lengths [batch] or with starts behind them, or 1 for keys that count: [batch, key] or [batch, query, key]. */
-function maskSteps(node: WiredNode, reading: GraphReading): ScoreStep<WiredTensor>[] | { refused: string } {
-  const mask = node.inputs[input.mask];
-  if (!mask) return [];
-  const fill = floatOf(node, 'mask_filter_value', -10_000);
-  const rank = reading.facts(mask).shape?.length;
-  if (rank === 1) return [{ op: 'range', bounds: { tensor: mask, axes: [] }, fill }];
-  const tokens = rank === 2 ? [whole('key')] : rank === 3 ? [whole('query'), whole('key')] : undefined;
-  if (!tokens) return { refused: `its padding mask has ${rank ?? 'an unknown number of'} axes` };
-  return [{ op: 'mask', mask: { tensor: mask, axes: [whole('batch'), ...tokens] }, fill }];
 }

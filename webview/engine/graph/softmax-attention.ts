@@ -38,7 +38,9 @@ function isSoftmax(node: WiredNode, reading: GraphReading): boolean {
   return node.operator === 'Div' && below?.operator === 'ReduceSum' && node.inputs[0]?.producer?.operator === 'Exp';
 }
 
-const softmaxes = ['Softmax', 'com.microsoft.BiasSoftmax', 'com.microsoft.QLinearSoftmax'];
+/** Of graphs whose operators take and give codes of 8 bits. */
+const codedSoftmax = 'com.microsoft.QLinearSoftmax';
+const softmaxes = ['Softmax', 'com.microsoft.BiasSoftmax', codedSoftmax];
 
 interface WeightsUse {
   readonly product: WiredNode;
@@ -85,6 +87,8 @@ function recogniseUse(softmax: WiredNode, use: WeightsUse, reading: GraphReading
   const product = use.product.outputs[0];
   if (!product) return undefined;
   const output = headOutput({ tensor: product, axes: application.output }, application.dim, reading);
+  // Between codes a head that is never merged with its size cannot be told from the batch.
+  if (softmax.operator === codedSoftmax && !output.heads && axes.length < 4) return undefined;
   nameHeads(axes, output.heads);
   const path = findScores({ from: { tensor: use.tensor, axes }, allowed: use.passed, softmax, reading });
   const operands = path && scoreOperands(path, reading);

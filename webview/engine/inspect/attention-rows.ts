@@ -4,6 +4,7 @@
  * value (https://arxiv.org/abs/2309.17453, as gpt-oss has it): its rows sum to less than 1.
  */
 import type { AttentionSpec, LayerTap } from '../decoder.ts';
+import { products, softmax } from './weights-row.ts';
 
 export interface HeadShape {
   readonly heads: number;
@@ -31,7 +32,7 @@ export function forEachRow(
     const from = (head * queries + i) * headDim;
     const vector = query.subarray(from, from + headDim);
     const weights = row.subarray(first, position + 1);
-    scores(vector, headKeys, first, weights);
+    products(vector, headKeys, first, weights);
     for (let j = 0; j < weights.length; j++) {
       const score = weights[j]! * scale;
       weights[j] = softcap === undefined ? score : softcap * Math.tanh(score / softcap);
@@ -40,34 +41,4 @@ export function forEachRow(
     softmax(weights, (sinks ?? rule.sinks)?.[head]);
     onRow(i, weights, first);
   }
-}
-
-/** Dot products with the keys from `first` on; four sums at once keep the processor busy. */
-function scores(query: Float32Array, keys: Float32Array, first: number, out: Float32Array): void {
-  const size = query.length;
-  const whole = size - (size % 4);
-  for (let j = 0; j < out.length; j++) {
-    const at = (first + j) * size;
-    let [a, b, c, d] = [0, 0, 0, 0];
-    for (let i = 0; i < whole; i += 4) {
-      a += query[i]! * keys[at + i]!;
-      b += query[i + 1]! * keys[at + i + 1]!;
-      c += query[i + 2]! * keys[at + i + 2]!;
-      d += query[i + 3]! * keys[at + i + 3]!;
-    }
-    for (let i = whole; i < size; i++) a += query[i]! * keys[at + i]!;
-    out[j] = a + b + (c + d);
-  }
-}
-
-function softmax(row: Float32Array, sink = Number.NEGATIVE_INFINITY): void {
-  let max = sink;
-  for (const score of row) if (score > max) max = score;
-  let sum = Math.exp(sink - max);
-  for (let j = 0; j < row.length; j++) {
-    const weight = Math.exp(row[j]! - max);
-    row[j] = weight;
-    sum += weight;
-  }
-  for (let j = 0; j < row.length; j++) row[j] = row[j]! / sum;
 }

@@ -3,8 +3,9 @@ import { AppError } from '../../../src/shared/app-error.ts';
 import type { AttentionKind, AttentionSite, HeadTensor, ScoreProgram } from '../graph/attention-site.ts';
 import { Binder, type Fetch } from './bind-site.ts';
 import { HeadRows } from './head-rows.ts';
-import { applyStep, type RowPlace, softmax } from './score-row.ts';
+import { applyStep, type RowPlace } from './score-row.ts';
 import { RoleSizes, type TensorView } from './tensor-view.ts';
+import { products, softmax } from './weights-row.ts';
 
 export interface AttentionCapture {
   readonly site: AttentionSite;
@@ -163,11 +164,7 @@ class ComputedCapture extends Capture {
     const queries = this.#query.rows(batch, head);
     const keys = this.#key.rows(batch, head);
     const size = this.headDim;
-    for (let j = 0; j < row.length; j++) {
-      let sum = 0;
-      for (let i = 0; i < size; i++) sum += queries[query * size + i]! * keys[j * size + i]!;
-      row[j] = sum;
-    }
+    products(queries.subarray(query * size, (query + 1) * size), keys, 0, row);
     return this.#finished(row, batch, head, query);
   }
 

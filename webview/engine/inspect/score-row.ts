@@ -138,16 +138,3 @@ function roundToEven(x: number): number {
   const rounded = Math.round(x);
   return rounded - x === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
-
-/** In place; `sink` joins the sum and has no column. A row in which everything is hidden is no number, as in the graph. */
-export function softmax(row: Float32Array, sink = Number.NEGATIVE_INFINITY): void {
-  let max = sink;
-  for (const score of row) if (score > max || Number.isNaN(score)) max = score;
-  let sum = sink === Number.NEGATIVE_INFINITY ? 0 : Math.exp(sink - max);
-  for (let j = 0; j < row.length; j++) {
-    const weight = Math.exp(row[j]! - max);
-    row[j] = weight;
-    sum += weight;
-  }
-  for (let j = 0; j < row.length; j++) row[j] = row[j]! / sum;
-}

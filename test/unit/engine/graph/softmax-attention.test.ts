@@ -278,6 +278,47 @@ describe.each(Object.entries(forms))('attention %s', (_, form) => {
   });
 });
 
+describe('attention of codes (QOperator)', () => {
+  const coded = (graph: GraphBuilder, step: number): [scale: string, zero: string] => [
+    graph.float(step),
+    graph.bytes([], Uint8Array.of(128)),
+  ];
+  const quantised = (graph: GraphBuilder, x: string) => {
+    const parts = coded(graph, 0.02);
+    return { codes: graph.node('QuantizeLinear', [x, ...parts]), parts };
+  };
+  type Codes = ReturnType<typeof quantised>;
+  const product = (graph: GraphBuilder, a: Codes, b: Codes): Codes => {
+    const parts = coded(graph, 0.05);
+    return { codes: graph.node('QLinearMatMul', [a.codes, ...a.parts, b.codes, ...b.parts, ...parts]), parts };
+  };
+  const weights = (graph: GraphBuilder, { codes, parts }: Codes): Codes => {
+    const own: [string, string] = [graph.float(1 / 256), graph.bytes([], Uint8Array.of(0))];
+    const node = graph.node('com.microsoft.QLinearSoftmax', [codes, ...parts, ...own], { axis: -1, opset: 13 });
+    return { codes: node, parts: own };
+  };
+
+  test('whose heads are one with the batch is named, and not read as one head', () => {
+    const graph = new GraphBuilder();
+    const x = graph.input('x', 'float', ['rows', tokens, headDim]);
+    const [query, value] = [quantised(graph, x), quantised(graph, x)];
+    const key = quantised(graph, turned(graph, x, 3));
+    graph.output(product(graph, weights(graph, product(graph, query, key)), value).codes);
+    const { sites, refused } = tapGraph(graph.bytesOfModel());
+    expect(sites).toEqual([]);
+    expect(refused).toMatchObject([
+      { operator: 'com.microsoft.QLinearSoftmax', reason: expect.stringContaining('QDQ') },
+    ]);
+  });
+
+  test('does not include a classifier of codes', () => {
+    const graph = new GraphBuilder();
+    const x = graph.input('x', 'float', ['rows', tokens, headDim]);
+    graph.output(weights(graph, quantised(graph, x)).codes);
+    expect(tapGraph(graph.bytesOfModel())).toMatchObject({ sites: [], refused: [] });
+  });
+});
+
 describe('what is no attention', () => {
   const others: Record<string, (graph: GraphBuilder, x: string) => string> = {
     'a router of experts': (graph, x) => {

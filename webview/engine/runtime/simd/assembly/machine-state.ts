@@ -1,7 +1,6 @@
 /** The state that JavaScript writes before a run, as docs/simd-runtime.md lays it out. */
 
 /** False only in the build that a bench compares with: `npm run bench:taps`. */
-// @ts-ignore: decorator
 @inline
 export const canInspect: bool = !isDefined(WITHOUT_INSPECTION);
 
