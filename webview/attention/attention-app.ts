@@ -130,7 +130,7 @@ export class AttentionApp extends PageElement {
     return html`<header>
         <h2>${state.title}</h2>
         <p class="muted small numbers">
-          ${count} ${count === 1 ? 'token' : 'tokens'}${state.target ? `, ${state.target.length} of the answer` : ''}, ${state.layers} layers of ${state.heads} heads, run in ${formatDuration(state.runMs)}
+          ${counted(count, 'token')}${state.target ? `, ${state.target.length} of the answer` : ''}, ${counted(state.layers, 'layer')} of ${counted(state.heads, 'head')}, run in ${formatDuration(state.runMs)}
         </p>
         ${state.notes.map((note) => html`<p class="small note">${note}</p>`)} ${this.#stale(state)}
       </header>
@@ -270,6 +270,10 @@ export class AttentionApp extends PageElement {
 
 function labelsOf(tokens: readonly PanelToken[]): string[] {
   return tokens.map(({ label }) => label);
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${count === 1 ? what : `${what}s`}`;
 }
 
 function formatDuration(ms: number): string {

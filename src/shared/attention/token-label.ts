@@ -47,12 +47,19 @@ export function labelTokens(tokens: readonly LabelToken[], text: string): string
     const parts = end - first;
     for (let index = first; index < end; index++) {
       const token = tokens[index]!;
-      if (parts === 1) labels.push(labelText(isBroken(token) ? text.slice(token.start, token.end) : token.text));
+      if (parts === 1)
+        labels.push(labelText(isBroken(token) ? text.slice(token.start, token.end) : spelled(token, text)));
       else labels.push(`${labelText(text.slice(token.start, token.end))} ${index - first + 1}/${parts}`);
     }
     first = end;
   }
   return labels;
+}
+
+/** WordPiece says a space before every word, also where the text has none: before a comma. */
+function spelled({ text: own, start, end }: LabelToken, text: string): string {
+  const isSpaceless = end > start && start > 0 && /^\S\S/u.test(text.slice(start - 1, start + 1));
+  return isSpaceless && /^ \S/u.test(own) ? own.slice(1) : own;
 }
 
 function isSameRange(a: LabelToken, b: LabelToken): boolean {

@@ -53,6 +53,14 @@ describe('labels', () => {
     expect(labelTokens(tokens, ' 😀')).toEqual(['·😀', '😀']);
   });
 
+  it('shows no space before a word where the text has none, as WordPiece spells it', () => {
+    const words = [' so', ' ,', ' he', 'y', " '", ' s'];
+    const ends = [2, 3, 6, 7, 8, 9];
+    const starts = [0, 2, 4, 6, 7, 8];
+    const tokens = words.map((text, i) => ({ text, start: starts[i]!, end: ends[i]!, isSpecial: false }));
+    expect(labelTokens(tokens, "so, hey's")).toEqual(['·so', ',', '·he', 'y', "'", 's']);
+  });
+
   it('cuts between characters', () => {
     expect(shortLabel('abc', 3)).toBe('abc');
     expect(shortLabel('😀😀😀😀', 3)).toBe('😀😀…');
